@@ -1,0 +1,109 @@
+import { ReadStream, WriteStream } from 'node:tty';
+import { constants } from 'node:os';
+import { RESET_TERMINAL } from '../../wire/terminal-reset.ts';
+
+/** XTWINOPS 22 and 23: the terminal's own stack of titles, so that the title from before comes back. */
+const PUSH_TITLE = '\x1b[22;0t';
+const POP_TITLE = '\x1b[23;0t';
+const LEAVE_ALTERNATE = '\x1b[?1049l';
+
+/** Signals that end a client. SIGKILL cannot be caught: then the shell has to reset its terminal itself. */
+const FATAL: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'];
+
+/** The terminal this process runs on: raw while a session is shown on it, and as it was before on every way out. */
+export class UserTerminal {
+  readonly #in: ReadStream;
+  readonly #out: WriteStream;
+  #isOpen = false;
+  #isAlternate = false;
+  onInput: (bytes: Uint8Array) => void = () => {};
+  onResize: () => void = () => {};
+  /** The process was stopped and goes on: the screen is whatever the shell left. */
+  onContinued: () => void = () => {};
+  /** The terminal has gone. */
+  onClosed: () => void = () => {};
+
+  constructor() {
+    if (!(process.stdin instanceof ReadStream) || !(process.stdout instanceof WriteStream)) throw new Error('not a terminal');
+    this.#in = process.stdin;
+    this.#out = process.stdout;
+  }
+
+  get size(): { cols: number; rows: number } {
+    // A terminal that does not know its size says 0, as a serial line does.
+    return { cols: this.#out.columns || 80, rows: this.#out.rows || 24 };
+  }
+
+  open(): void {
+    this.#isOpen = true;
+    this.#in.setRawMode(true);
+    this.#out.write(PUSH_TITLE);
+    this.#in.on('data', this.#hear);
+    this.#in.on('end', this.#gone);
+    this.#in.on('error', this.#gone);
+    this.#out.on('resize', this.#resized);
+    process.on('SIGCONT', this.#continued);
+    process.on('exit', this.#restore);
+    process.on('uncaughtExceptionMonitor', this.#restore);
+    for (const signal of FATAL) process.on(signal, this.#killed);
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#isOpen) return;
+    this.#watchAlternate(bytes);
+    this.#out.write(bytes);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#restore();
+    this.#in.off('data', this.#hear).off('end', this.#gone).off('error', this.#gone);
+    this.#in.pause();
+    this.#out.off('resize', this.#resized);
+    process.off('SIGCONT', this.#continued).off('exit', this.#restore).off('uncaughtExceptionMonitor', this.#restore);
+    for (const signal of FATAL) process.off(signal, this.#killed);
+  }
+
+  readonly #hear = (bytes: Uint8Array) => this.onInput(bytes);
+  readonly #gone = () => this.onClosed();
+  readonly #resized = () => this.onResize();
+
+  readonly #continued = () => {
+    if (!this.#isOpen) return;
+    // Node believes that it is raw still, while the shell has set its own mode in between.
+    this.#in.setRawMode(false);
+    this.#in.setRawMode(true);
+    this.onContinued();
+  };
+
+  readonly #killed = (signal: NodeJS.Signals) => {
+    this.#restore();
+    process.exit(128 + constants.signals[signal]);
+  };
+
+  /** Everything a program may have set is unset, before the line discipline gets its old mode back. */
+  readonly #restore = () => {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    try {
+      this.#out.write(`${this.#isAlternate ? LEAVE_ALTERNATE : ''}${RESET_TERMINAL}${POP_TITLE}\r\n`);
+      this.#in.setRawMode(false);
+    } catch {
+      // The terminal has gone: nothing is left to restore.
+    }
+  };
+
+  /**
+   * Whether the alternate screen is shown, as far as one can tell from whole sequences: leaving it also brings the cursor back, which must
+   * not be done when it is not shown.
+   */
+  #watchAlternate(bytes: Uint8Array): void {
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const entered = Math.max(...ENTER.map((sequence) => chunk.lastIndexOf(sequence)));
+    const left = Math.max(...LEAVE.map((sequence) => chunk.lastIndexOf(sequence)));
+    if (entered !== left) this.#isAlternate = entered > left;
+  }
+}
+
+const ENTER = ['\x1b[?1049h', '\x1b[?1047h', '\x1b[?47h'];
+const LEAVE = ['\x1b[?1049l', '\x1b[?1047l', '\x1b[?47l'];

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+
+export interface CommandEntry {
+  name: string;
+  aliases: readonly string[];
+  summary: string;
+  /** Whether everything after "--" is a program and its arguments. */
+  takesCommand?: boolean;
+  load(): Promise<{ define(command: Command, argv: string[]): void }>;
+}
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  { name: 'new', aliases: ['create'], summary: 'start a program in a new session, and attach to it', takesCommand: true, load: () => import('./commands/new.ts') },
+  { name: 'attach', aliases: ['a', 'at'], summary: 'attach to a session (C-b d leaves it)', load: () => import('./commands/attach.ts') },
+  { name: 'ls', aliases: ['list'], summary: 'list the sessions', load: () => import('./commands/ls.ts') },
+  { name: 'send', aliases: [], summary: 'type text and keys into a session', load: () => import('./commands/send.ts') },
+  { name: 'capture', aliases: [], summary: "print a session's screen or scrollback", load: () => import('./commands/capture.ts') },
+  { name: 'resize', aliases: [], summary: "set a session's size", load: () => import('./commands/resize.ts') },
+  { name: 'rename', aliases: [], summary: 'give a session another name', load: () => import('./commands/rename.ts') },
+  { name: 'signal', aliases: [], summary: "send a signal to a session's program", load: () => import('./commands/signal.ts') },
+  { name: 'kill', aliases: [], summary: 'end sessions with everything they started', load: () => import('./commands/kill.ts') },
+  { name: 'events', aliases: [], summary: 'print what happens, as it happens', load: () => import('./commands/events.ts') },
+  { name: 'daemon', aliases: [], summary: 'start, stop, restart or look at the daemon', load: () => import('./commands/daemon.ts') },
+  { name: 'doctor', aliases: [], summary: 'check this machine, and say how to mend it', load: () => import('./commands/doctor.ts') },
+  { name: 'completion', aliases: [], summary: 'print a completion script for bash, zsh or fish', load: () => import('./commands/completion.ts') },
+  { name: 'version', aliases: [], summary: 'print the versions of client and daemon', load: () => import('./commands/version.ts') },
+];

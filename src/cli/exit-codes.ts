@@ -1,0 +1,9 @@
+/** What every command exits with; the README has the same table. Refusals by the daemon carry their own number, from `wire/errors.ts`. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  notFound: 3,
+  noDaemon: 4,
+  denied: 5,
+} as const;

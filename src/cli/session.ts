@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import type { Connection } from '../client/connection.ts';
+import { connect } from '../client/daemon.ts';
+import { pathsFor } from '../config/paths.ts';
+import { UsageError } from './output.ts';
+
+/** Connects, does the work, and lets go, whatever happens. */
+export async function withDaemon<T>(work: (daemon: Connection) => Promise<T>, options: { start?: boolean } = {}): Promise<T> {
+  const daemon = await connect(pathsFor(), options);
+  try {
+    return await work(daemon);
+  } finally {
+    daemon.close();
+  }
+}
+
+/** A session by the first operand or by -t: tmux's habit and ours. */
+export function withTarget(command: Command): Command {
+  return command.option('-t, --target <name>', 'the session, instead of as the first operand');
+}
+
+/** Takes the session's name off the operands, unless -t named it. */
+export function takeTarget(operands: readonly string[], { target }: { target?: string }): { session: string; rest: string[] } {
+  if (target !== undefined) return { session: target, rest: [...operands] };
+  const [session, ...rest] = operands;
+  if (session === undefined) throw new UsageError('Which session? Name it, or list them with: ai-session ls');
+  return { session, rest };
+}
+
+export function wholeNumber(what: string, { min, max }: { min: number; max: number }): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[+-]?\d+$/.test(text) || value < min || value > max) throw new UsageError(`${what} "${text}" is not a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+export const columns = wholeNumber('Width', { min: 1, max: 10_000 });
+export const rows = wholeNumber('Height', { min: 1, max: 10_000 });

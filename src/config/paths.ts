@@ -1,0 +1,54 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Where everything of one daemon lives. Every path can be moved with AI_SESSION_HOME, so tests and experiments never meet a real home. */
+export interface Paths {
+  home: string;
+  run: string;
+  socket: string;
+  /** Who the daemon is: written after it listens, removed only by its owner. */
+  daemonJson: string;
+  /** Held by flock for as long as a daemon lives. */
+  lock: string;
+  /** What the daemon said before it had a log: a crash at start is read from here. */
+  startLog: string;
+  log: string;
+  sessions: string;
+  metadata: string;
+  config: string;
+}
+
+export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
+  const home = environment.AI_SESSION_HOME || join(homedir(), '.ai-session');
+  const run = join(home, 'run');
+  return {
+    home,
+    run,
+    socket: join(run, 'daemon.sock'),
+    daemonJson: join(run, 'daemon.json'),
+    lock: join(run, 'lock'),
+    startLog: join(run, 'start.log'),
+    log: join(home, 'logs', 'daemon.log'),
+    sessions: join(home, 'sessions'),
+    metadata: join(home, 'metadata'),
+    config: join(home, 'config.yaml'),
+  };
+}
+
+/** A holder's socket. */
+export function holderSocket(paths: Paths, pane: string): string {
+  return join(paths.run, `p${pane.slice(1)}.sock`);
+}
+
+/** Bytes that fit into sockaddr_un.sun_path besides its final NUL: 107 on Linux, 103 on macOS and the BSDs. */
+const SOCKET_PATH_LIMIT_BYTES = process.platform === 'linux' ? 107 : 103;
+
+/** A sentence when this home is unusable for sockets, else null. */
+export function homeProblem({ home, run }: Paths): string | null {
+  if (!home.startsWith('/')) return `AI_SESSION_HOME "${home}" is not an absolute path. Set it to one that begins with "/".`;
+  if (home.includes('\0')) return 'AI_SESSION_HOME contains a NUL byte.';
+  const longest = Buffer.byteLength(join(run, 'p9999999.sock'));
+  if (longest <= SOCKET_PATH_LIMIT_BYTES) return null;
+  const over = longest - SOCKET_PATH_LIMIT_BYTES;
+  return `AI_SESSION_HOME "${home}" is ${over} bytes too long: a Unix socket's path may have ${SOCKET_PATH_LIMIT_BYTES}. Set AI_SESSION_HOME to a shorter path.`;
+}

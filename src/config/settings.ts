@@ -1,0 +1,100 @@
+import { readFileSync, statSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { nearest } from '../base/nearest.ts';
+
+/** Every setting: what it means, what it may be, and its default, in this one place. `config.yaml` nests them at the dots. */
+export const SETTINGS = {
+  prefix: setting('The key that begins a command while attached: C-a to C-z, C-Space, C-\\, C-], C-^, C-_ or none.', prefixKey(), 'C-b'),
+  'shell.command': setting('The program of a session that was given none; null means $SHELL.', z.string().min(1).nullable(), null),
+  'shell.login': setting('Start that shell as a login shell. Profiles can hang or be slow, so it is not the default.', z.boolean(), false),
+  'scrollback.lines': setting('Lines of scrollback each pane keeps on its screen.', z.int().min(0).max(1_000_000), 2000),
+  'pty.backend': setting(
+    'Who owns PTYs: hold (programs survive the daemon), node-pty (portable), or auto: hold where it was built.',
+    z.enum(['auto', 'hold', 'node-pty']),
+    'auto',
+  ),
+  'sessions.keep_ended': setting(
+    'What becomes of a session whose program ended: unseen keeps it until somebody who was not attached can look, always and never say so.',
+    z.enum(['unseen', 'always', 'never']),
+    'unseen',
+  ),
+  'log.level': setting('How much the daemon logs.', z.enum(['debug', 'info', 'warn', 'error']), 'info'),
+};
+
+export type SettingName = keyof typeof SETTINGS;
+export type Settings = { [N in SettingName]: z.output<(typeof SETTINGS)[N]['type']> };
+
+export interface LoadedSettings {
+  settings: Settings;
+  /** A sentence for each thing in the file that was not taken; the default stands in its place. */
+  problems: string[];
+}
+
+/** Reads config.yaml. A bad file never stops the daemon: what is wrong is said, and the rest counts. */
+export function loadSettings(file: string): LoadedSettings {
+  const settings = Object.fromEntries(Object.entries(SETTINGS).map(([name, { fallback }]) => [name, fallback])) as Settings;
+  const problems: string[] = [];
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') problems.push(`${file}: cannot be read: ${(error as Error).message}`);
+    return { settings, problems };
+  }
+  let written: unknown;
+  try {
+    written = parse(text, { maxAliasCount: 20 });
+  } catch (error) {
+    problems.push(`${file}: not YAML: ${(error as Error).message.split('\n')[0]}`);
+    return { settings, problems };
+  }
+  for (const [name, value] of flatten(written)) {
+    if (!Object.hasOwn(SETTINGS, name)) {
+      const near = nearest(name, Object.keys(SETTINGS));
+      problems.push(`${file}: no setting "${name}"${near ? `; did you mean "${near}"?` : ''}`);
+      continue;
+    }
+    const checked = SETTINGS[name as SettingName].type.safeParse(value);
+    if (checked.success) Object.assign(settings, { [name]: checked.data });
+    else problems.push(`${file}: ${name}: ${JSON.stringify(value)?.slice(0, 60)} is not taken (${checked.error.issues[0]?.message}); using ${JSON.stringify(settings[name as SettingName])}`);
+  }
+  return { settings, problems };
+}
+
+/** Settings as they are on disk now: read again only when the file has changed. */
+export class LiveSettings {
+  readonly #file: string;
+  #stamp = '';
+  #loaded: LoadedSettings = { settings: loadSettings('').settings, problems: [] };
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  get now(): LoadedSettings {
+    const found = statSync(this.#file, { throwIfNoEntry: false });
+    const stamp = found ? `${found.ino}:${found.mtimeMs}:${found.size}` : 'none';
+    if (stamp !== this.#stamp) {
+      this.#stamp = stamp;
+      this.#loaded = loadSettings(this.#file);
+    }
+    return this.#loaded;
+  }
+}
+
+function setting<T extends z.ZodType>(means: string, type: T, fallback: z.output<T>) {
+  return { means, type, fallback };
+}
+
+function prefixKey() {
+  return z.string().regex(/^(C-([a-z]|Space|[\\\]^_])|none)$/, 'a key such as "C-b", or "none"');
+}
+
+function* flatten(value: unknown, path = ''): Generator<[string, unknown]> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.hasOwn(SETTINGS, path)) {
+    if (path !== '' || value !== null) yield [path, value];
+    return;
+  }
+  for (const [key, inner] of Object.entries(value)) yield* flatten(inner, path === '' ? key : `${path}.${key}`);
+}

@@ -1,0 +1,131 @@
+import { existsSync, unlinkSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Log } from '../base/log.ts';
+import { VERSION } from '../base/version.ts';
+import { makeDataFolder } from '../config/private-folder.ts';
+import type { Paths } from '../config/paths.ts';
+import type { LiveSettings } from '../config/settings.ts';
+import type { DaemonStatus } from '../wire/calls.ts';
+import type { Event, EventBody } from '../wire/events.ts';
+import { PROTOCOL } from '../wire/version.ts';
+import { writeFileAtomic } from './persistence/atomic-file.ts';
+import { Counters } from './persistence/counters.ts';
+import { INSTANCE } from './server/connection.ts';
+import { dispatcher } from './server/dispatch.ts';
+import { UnixSocketServer } from './server/unix-socket.ts';
+import { Sessions } from './session/sessions.ts';
+import type { Handlers } from './subsystem.ts';
+
+/** The daemon: its subsystems in order, their calls in one table, and their end in reverse. */
+export class Daemon implements AsyncDisposable {
+  readonly #paths: Paths;
+  readonly #log: Log;
+  readonly #settings: LiveSettings;
+  readonly #sessions: Sessions;
+  readonly #server: UnixSocketServer;
+  readonly #startedAt = Date.now();
+  readonly #holder = builtHolder();
+  #seq = 0;
+  #ending: Promise<void> | null = null;
+  /** Called when it has ended by a call, not by a signal. */
+  onStopped: () => void = () => {};
+
+  constructor({ paths, settings, log }: { paths: Paths; settings: LiveSettings; log: Log }) {
+    this.#paths = paths;
+    this.#log = log;
+    this.#settings = settings;
+    makeDataFolder(paths.sessions);
+    makeDataFolder(paths.metadata);
+    const counters = new Counters(join(paths.metadata, 'counters.json'));
+    // Time as well as the count, so that a daemon whose counters were lost is still newer than the one its holders knew.
+    const epoch = counters.next('epoch', Date.now());
+    const emit = (body: EventBody) => this.#emit(body);
+    this.#sessions = new Sessions({ paths, settings, log, emit, epoch, counters, holder: this.#holder });
+    const handlers: Handlers = {
+      ...this.#sessions.calls,
+      'daemon.status': () => this.#status(),
+      'daemon.stop': ({ killSessions }) => this.#stop(killSessions),
+      'event.follow': (_, caller) => {
+        caller.hearEvents();
+        return { seq: this.#seq };
+      },
+    };
+    this.#server = new UnixSocketServer({ path: paths.socket, dispatch: dispatcher(handlers), log });
+  }
+
+  /** Takes back what runs, then listens: the first client finds everything in its place. */
+  async start(): Promise<void> {
+    for (const problem of this.#settings.now.problems) this.#log.warn('a setting was not taken', { problem });
+    await this.#sessions.restore();
+    await this.#server.listen();
+    const who = { pid: process.pid, instance: INSTANCE, socket: this.#paths.socket, protocol: PROTOCOL, build: VERSION };
+    writeFileAtomic(this.#paths.daemonJson, `${JSON.stringify(who)}\n`);
+    this.#log.info('listening', { socket: this.#paths.socket, sessions: this.#sessions.all.length, build: VERSION, node: process.version });
+  }
+
+  /** In order: no new clients, screens saved, holders let go. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending ??= this.#end();
+    await this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    this.#emit({ event: 'daemon.stopping', because: 'asked to' });
+    await this.#sessions[Symbol.asyncDispose]();
+    await this.#server[Symbol.asyncDispose]();
+    try {
+      // Only ours: a daemon that came after us wrote its own.
+      if (JSON.parse(readFileSync(this.#paths.daemonJson, 'utf8')).instance === INSTANCE) unlinkSync(this.#paths.daemonJson);
+    } catch {
+      // Gone already.
+    }
+    this.#log.info('stopped');
+  }
+
+  #emit(body: EventBody): void {
+    const event: Event = { seq: ++this.#seq, at: Date.now(), ...body };
+    this.#log.debug('event', event);
+    this.#server.tell(event);
+  }
+
+  #status(): DaemonStatus {
+    const holders = this.#sessions.all.flatMap(({ isEnded, facts }) => (isEnded || facts.holderPid === null ? [] : [facts.holderPid]));
+    const wanted = this.#settings.now.settings['pty.backend'];
+    return {
+      pid: process.pid,
+      pids: [process.pid, ...holders],
+      version: VERSION,
+      protocol: PROTOCOL,
+      instance: INSTANCE,
+      home: this.#paths.home,
+      socket: this.#paths.socket,
+      log: this.#paths.log,
+      backend: wanted === 'auto' ? (this.#holder ? 'hold' : 'node-pty') : wanted,
+      node: process.version,
+      startedAt: this.#startedAt,
+      sessions: this.#sessions.all.length,
+      connections: this.#server.connections,
+      problems: this.#settings.now.problems,
+    };
+  }
+
+  async #stop(killSessions: boolean) {
+    const running = this.#sessions.all.filter(({ isEnded }) => !isEnded);
+    const ends = killSessions ? await this.#sessions.kill(this.#sessions.all, false) : [];
+    // The answer goes out first; ending closes the connection that asked.
+    setImmediate(() => this.onStopped());
+    return {
+      pid: process.pid,
+      ended: ends.map(({ name }) => name),
+      left: killSessions ? [] : running.map(({ facts }) => facts.name),
+      survivors: ends.flatMap(({ survivors }) => survivors),
+    };
+  }
+}
+
+/** The holder program as `npm install` built it, or null where there was no compiler. */
+function builtHolder(): string | null {
+  const path = process.env.AI_SESSION_HOLD ?? fileURLToPath(new URL('../../native/bin/hold', import.meta.url));
+  return existsSync(path) ? path : null;
+}

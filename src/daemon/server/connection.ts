@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Log } from '../../base/log.ts';
+import { VERSION } from '../../base/version.ts';
+import { WireError, toWire } from '../../wire/errors.ts';
+import type { Event, Notification } from '../../wire/events.ts';
+import { CLIENT_FRAME_LIMIT_BYTES, encodeJson, encodeStreamHeader, type Frame, FrameDecoder, FrameError } from '../../wire/frame.ts';
+import { type Hello, negotiate, OLDEST_PROTOCOL, PROTOCOL, readHello } from '../../wire/version.ts';
+import type { Caller, Stream, StreamSink } from '../subsystem.ts';
+import type { Dispatch } from './dispatch.ts';
+
+/** Who this daemon process is; the same for every connection. */
+export const INSTANCE = randomBytes(8).toString('hex');
+
+/** A peer that has not said hello by now, or leaves a frame unfinished for so long, is cut off. */
+const PATIENCE_MS = 10_000;
+/** Events wait here for a client that does not read; past this it is cut off, and can ask again. */
+const EVENT_LIMIT_BYTES = 8 << 20;
+/** Calls of one connection that may be at work at once. */
+const CALLS_LIMIT = 1000;
+
+/** Answers that a client has not taken; past this we take no more calls from it until it reads. */
+const ANSWERS_LIMIT_BYTES = 4 << 20;
+const NOTHING = Buffer.alloc(0);
+
+interface OpenStream {
+  sink: StreamSink;
+  stream: Stream;
+}
+
+/** One client. Whatever it sends, the worst that happens is that this connection ends. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #dispatch: Dispatch;
+  readonly #log: Log;
+  readonly #decoder = new FrameDecoder(CLIENT_FRAME_LIMIT_BYTES);
+  readonly #streams = new Map<number, OpenStream>();
+  #nextStream = 1;
+  #hasSaidHello = false;
+  #hearsEvents = false;
+  #callsAtWork = 0;
+  #patience: NodeJS.Timeout | null = null;
+  onClosed: () => void = () => {};
+
+  constructor(socket: Socket, dispatch: Dispatch, log: Log) {
+    this.#socket = socket;
+    this.#dispatch = dispatch;
+    this.#log = log;
+    this.#waitFor('hello');
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    // 'close' follows, and cleans up.
+    socket.on('error', () => {});
+    socket.on('close', () => this.#closed());
+  }
+
+  /** Sends an event to a client that asked for them. */
+  tell(event: Event): void {
+    if (!this.#hearsEvents) return;
+    this.#notify({ method: 'event', params: event });
+    if (this.#socket.writableLength > EVENT_LIMIT_BYTES) this.#cut('it does not read its events');
+  }
+
+  /** Ends after what was sent has gone out. */
+  end(): void {
+    this.#socket.destroySoon();
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) this.#hear(frame);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#refuse(new WireError('bad-request', `Not understood: ${error.message}.`));
+      return;
+    }
+    if (!this.#hasSaidHello) return;
+    if (this.#decoder.isMidFrame) this.#waitFor('the rest of a frame');
+    else this.#stopWaiting();
+  }
+
+  #hear(frame: Frame): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    if (!this.#hasSaidHello) return this.#greet(frame);
+    if (frame.kind === 'json') return void this.#answer(frame.value);
+    if (frame.kind === 'snapshot') return this.#refuse(new WireError('bad-request', 'Clients send no snapshots.'));
+    try {
+      // Input for a stream that has just ended is on its way too late, and nobody's mistake.
+      this.#streams.get(frame.stream)?.sink.input(frame.bytes);
+    } catch (error) {
+      this.#refuse(this.#expected(error, 'input'));
+    }
+  }
+
+  #greet(frame: Frame): void {
+    const theirs = frame.kind === 'json' ? readHello(frame.value) : null;
+    if (!theirs) return this.#refuse(new WireError('bad-request', 'The first message must be a hello.'));
+    this.#stopWaiting();
+    this.#hasSaidHello = true;
+    const ours: Hello = { hello: { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL, build: VERSION, pid: process.pid, instance: INSTANCE } };
+    this.#socket.write(encodeJson(ours));
+    if (negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, theirs) === null) {
+      this.#refuse(new WireError('version', `The daemon is ${VERSION} (protocol ${PROTOCOL}), the client is ${theirs.build} (protocol ${theirs.protocol}).`));
+    }
+  }
+
+  /** A call: the answer is sent before anything of the streams that it opened. */
+  async #answer(message: unknown): Promise<void> {
+    const { id, method, params } = (typeof message === 'object' && message !== null && !Array.isArray(message) ? message : {}) as Record<string, unknown>;
+    if ((typeof id !== 'number' && typeof id !== 'string') || typeof method !== 'string') {
+      return this.#refuse(new WireError('bad-request', 'A message must be a call with an id and a method.'));
+    }
+    if (this.#callsAtWork >= CALLS_LIMIT) return this.#send({ id, error: toWire(new WireError('busy', `${CALLS_LIMIT} calls of this connection are at work; wait for one to end.`)) });
+    this.#callsAtWork++;
+    const opened: HeldStream[] = [];
+    try {
+      const result = await this.#dispatch(method, params, this.#caller(opened));
+      this.#send({ id, result });
+    } catch (error) {
+      this.#send({ id, error: toWire(this.#expected(error, method)) });
+    } finally {
+      this.#callsAtWork--;
+      for (const stream of opened) stream.release();
+    }
+  }
+
+  #caller(opened: HeldStream[]): Caller {
+    return {
+      openStream: (sink) => {
+        const stream = new HeldStream(this.#nextStream++, this.#socket, (id) => this.#streams.delete(id));
+        opened.push(stream);
+        this.#streams.set(stream.id, { sink, stream });
+        return stream;
+      },
+      sink: (stream) => this.#streams.get(stream)?.sink,
+      hearEvents: () => {
+        this.#hearsEvents = true;
+      },
+    };
+  }
+
+  /** A refusal as it is; anything else is a bug, which the log has and the client gets the incident of. */
+  #expected(error: unknown, what: string): WireError {
+    if (error instanceof WireError) return error;
+    const incident = this.#log.incident(`a call failed: ${what}`, error);
+    return new WireError('internal', `Internal error in ${what}, incident ${incident}. The daemon's log has it: ai-session daemon logs`, { incident });
+  }
+
+  #send(message: object): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.write(encodeJson({ jsonrpc: '2.0', ...message }));
+    if (this.#socket.writableLength <= ANSWERS_LIMIT_BYTES || this.#socket.isPaused()) return;
+    this.#socket.pause();
+    this.#socket.write(NOTHING, () => this.#socket.resume());
+  }
+
+  #notify(notification: Notification): void {
+    this.#send(notification);
+  }
+
+  /** Says why and ends the connection. */
+  #refuse(error: WireError): void {
+    this.#log.debug('a connection was refused', { because: error.message });
+    this.#send({ id: null, error: toWire(error) });
+    this.#socket.destroySoon();
+  }
+
+  #cut(because: string): void {
+    this.#log.debug('a connection was cut', { because });
+    this.#socket.destroy();
+  }
+
+  #waitFor(what: string): void {
+    this.#patience ??= setTimeout(() => this.#cut(`${what} did not come`), PATIENCE_MS).unref();
+  }
+
+  #stopWaiting(): void {
+    if (this.#patience) clearTimeout(this.#patience);
+    this.#patience = null;
+  }
+
+  #closed(): void {
+    this.#stopWaiting();
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const { sink } of streams) {
+      try {
+        sink.closed('gone');
+      } catch (error) {
+        this.#log.incident('a stream could not be closed', error);
+      }
+    }
+    this.onClosed();
+  }
+}
+
+/** A stream to this client, which keeps what is sent until the call that opened it has been answered. */
+class HeldStream implements Stream {
+  readonly id: number;
+  readonly #socket: Socket;
+  readonly #forget: (id: number) => void;
+  #held: (() => void)[] | null = [];
+  #heldBytes = 0;
+
+  constructor(id: number, socket: Socket, forget: (id: number) => void) {
+    this.id = id;
+    this.#socket = socket;
+    this.#forget = forget;
+  }
+
+  get bytesWaiting(): number {
+    return this.#socket.writableLength + this.#heldBytes;
+  }
+
+  send(kind: 'bytes' | 'snapshot', offset: number, bytes: Uint8Array): void {
+    if (this.#socket.destroyed) return;
+    if (this.#held) {
+      this.#heldBytes += bytes.length;
+      this.#held.push(() => this.send(kind, offset, bytes));
+      return;
+    }
+    // Header and payload leave in one writev; the payload is not copied.
+    this.#socket.cork();
+    this.#socket.write(encodeStreamHeader(kind, this.id, offset, bytes.length));
+    this.#socket.write(bytes);
+    this.#socket.uncork();
+  }
+
+  whenDrained(then: () => void): void {
+    if (this.bytesWaiting === 0) setImmediate(then);
+    else if (this.#held) this.#held.push(() => this.whenDrained(then));
+    // The callback of an empty write comes when everything before it has gone; 'drain' would not come for less than the high water mark.
+    else this.#socket.write(NOTHING, () => this.#socket.destroyed || then());
+  }
+
+  end(end: Parameters<Stream['end']>[0]): void {
+    if (this.#held) {
+      this.#held.push(() => this.end(end));
+      return;
+    }
+    this.#forget(this.id);
+    if (!this.#socket.destroyed) this.#socket.write(encodeJson({ jsonrpc: '2.0', method: 'stream.ended', params: { stream: this.id, ...end } }));
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    this.#heldBytes = 0;
+    for (const act of held) act();
+  }
+}

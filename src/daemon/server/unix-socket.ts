@@ -1,0 +1,96 @@
+import { statSync, unlinkSync, watch, type FSWatcher } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import type { Log } from '../../base/log.ts';
+import type { Event } from '../../wire/events.ts';
+import { Connection } from './connection.ts';
+import type { Dispatch } from './dispatch.ts';
+
+/** Clients at once. Each costs a descriptor and some kilobytes; holders need descriptors too. */
+const CONNECTIONS_LIMIT = 2000;
+
+/** Listens for clients, and keeps listening when the socket's file vanishes. */
+export class UnixSocketServer {
+  readonly #path: string;
+  readonly #dispatch: Dispatch;
+  readonly #log: Log;
+  readonly #connections = new Set<Connection>();
+  #server: Server | null = null;
+  #inode = 0;
+  #watcher: FSWatcher | null = null;
+
+  constructor({ path, dispatch, log }: { path: string; dispatch: Dispatch; log: Log }) {
+    this.#path = path;
+    this.#dispatch = dispatch;
+    this.#log = log;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** Called with the lock held: a socket file that is there already is a dead daemon's. */
+  async listen(): Promise<void> {
+    await this.#bind();
+    // Cleaners of temporary folders delete sockets by age, and the daemon would live on unreachable (tmux #4640).
+    this.#watcher = watch(dirname(this.#path), () => this.#checkSocket());
+    this.#watcher.on('error', () => {});
+    this.#watcher.unref();
+  }
+
+  tell(event: Event): void {
+    for (const connection of this.#connections) connection.tell(event);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watcher?.close();
+    const server = this.#server;
+    this.#server = null;
+    if (!server) return;
+    // Closing removes the socket's file: from now on a client finds nobody, and starts the next daemon.
+    const isClosed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const connection of this.#connections) connection.end();
+    await isClosed;
+  }
+
+  async #bind(): Promise<void> {
+    try {
+      unlinkSync(this.#path);
+    } catch {
+      // None there.
+    }
+    const server = createServer((socket) => this.#welcome(socket));
+    const umask = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ path: this.#path, backlog: 511 }, resolve);
+      });
+    } finally {
+      process.umask(umask);
+    }
+    server.on('error', (error) => this.#log.warn('the socket server has an error', { because: error.message }));
+    this.#server = server;
+    this.#inode = statSync(this.#path).ino;
+  }
+
+  #checkSocket(): void {
+    if (!this.#server || statSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode) return;
+    this.#log.warn('the socket vanished and is made again', { path: this.#path });
+    // First, because closing removes the file of that name, whoever made it. Clients that are connected stay so.
+    this.#server.close();
+    this.#server = null;
+    this.#bind().catch((error) => this.#log.incident('the socket could not be made again', error));
+  }
+
+  #welcome(socket: Socket): void {
+    if (this.#connections.size >= CONNECTIONS_LIMIT) {
+      this.#log.warn('a connection was refused: too many', { limit: CONNECTIONS_LIMIT });
+      socket.destroy();
+      return;
+    }
+    const connection = new Connection(socket, this.#dispatch, this.#log);
+    this.#connections.add(connection);
+    connection.onClosed = () => this.#connections.delete(connection);
+  }
+}

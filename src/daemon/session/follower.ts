@@ -1,0 +1,113 @@
+import { Painter } from '../terminal/painter.ts';
+import { QueryFilter } from '../terminal/queries.ts';
+import type { Screen } from '../terminal/screen.ts';
+import type { Stream } from '../subsystem.ts';
+
+/** Unread bytes at which a follower is cut loose, to begin again from a snapshot. A person cannot read 1 MiB; a slow link must not hold up a fast program. */
+const LIMIT_BYTES = 1 << 20;
+/** Between two paintings of a screen whose size is not the viewer's: 30 a second look alive. */
+const FRAME_MS = 33;
+
+/**
+ * raw: the viewer's terminal has the pane's size and gets the program's own bytes.
+ * painted: it has another size, so it gets pictures of the screen, cropped.
+ * behind: it does not read; when it has taken what is on the way it starts again from a snapshot.
+ */
+type Mode = { is: 'raw'; filter: QueryFilter | null } | { is: 'painted'; painter: Painter; timer: NodeJS.Timeout | null } | { is: 'behind'; sinceLine: number };
+
+/** Somebody who watches a pane. */
+export class Follower {
+  readonly stream: Stream;
+  readonly readOnly: boolean;
+  readonly #screen: Screen;
+  cols: number;
+  rows: number;
+  #mode: Mode | null = null;
+  #isLeader = false;
+
+  constructor({ stream, screen, cols, rows, readOnly }: { stream: Stream; screen: Screen; cols: number; rows: number; readOnly: boolean }) {
+    this.stream = stream;
+    this.readOnly = readOnly;
+    this.#screen = screen;
+    this.cols = cols;
+    this.rows = rows;
+  }
+
+  /** The leader's terminal answers the program's queries, so it alone is sent them: two answers would be typed into the program. */
+  set isLeader(isLeader: boolean) {
+    if (this.#isLeader === isLeader) return;
+    this.#isLeader = isLeader;
+    if (this.#mode?.is === 'raw') this.#mode = { is: 'raw', filter: isLeader ? null : new QueryFilter() };
+  }
+
+  /** Shows the pane as fits the two sizes now. `history`: the scrollback too, for a terminal that has not seen it. */
+  show(offset: number, history: 'all' | 'none'): void {
+    const fits = this.cols === this.#screen.cols && this.rows === this.#screen.rows;
+    if (fits && this.#mode?.is === 'raw') return;
+    if (fits) this.#startRaw(offset, history);
+    else this.#startPainting(offset);
+  }
+
+  offer(offset: number, bytes: Uint8Array): void {
+    const mode = this.#mode;
+    if (mode?.is === 'painted') {
+      mode.timer ??= setTimeout(() => {
+        mode.timer = null;
+        // A viewer that has not taken the last picture needs no newer one; the drain brings it.
+        if (this.stream.bytesWaiting === 0) this.#paint(mode.painter, offset);
+        else this.stream.whenDrained(() => this.offer(offset, bytes));
+      }, FRAME_MS);
+    }
+    if (mode?.is !== 'raw') return;
+    const passed = mode.filter ? mode.filter.strip(bytes) : bytes;
+    if (passed.length > 0) this.stream.send('bytes', offset, passed);
+    if (this.stream.bytesWaiting > LIMIT_BYTES) this.#fallBehind();
+  }
+
+  /** The last picture, when the program has ended. */
+  finish(offset: number): void {
+    if (this.#mode?.is === 'painted') this.#paint(this.#mode.painter, offset);
+    this.stop();
+  }
+
+  stop(): void {
+    if (this.#mode?.is === 'painted' && this.#mode.timer) clearTimeout(this.#mode.timer);
+    this.#mode = null;
+  }
+
+  #startRaw(offset: number, history: 'all' | 'none' | { sinceLine: number }): void {
+    this.stop();
+    this.#mode = { is: 'raw', filter: this.#isLeader ? null : new QueryFilter() };
+    this.stream.send('snapshot', offset, this.#screen.snapshot({ history }));
+  }
+
+  #startPainting(offset: number): void {
+    this.stop();
+    const painter = new Painter(this.#screen, this.cols, this.rows);
+    this.#mode = { is: 'painted', painter, timer: null };
+    this.#paint(painter, offset);
+  }
+
+  #paint(painter: Painter, offset: number): void {
+    const frame = painter.frame();
+    if (frame.length > 0) this.stream.send('snapshot', offset, frame);
+  }
+
+  #fallBehind(): void {
+    const behind: Mode = { is: 'behind', sinceLine: this.#screen.linesScrolled };
+    this.#mode = behind;
+    this.stream.whenDrained(() => {
+      if (this.#mode === behind) this.onCaughtUp(behind.sinceLine);
+    });
+  }
+
+  /** Set by the pane, which alone knows where its stream is. */
+  onCaughtUp: (sinceLine: number) => void = () => {};
+
+  /** Starts again with the lines that scrolled away while it was behind (as far as the screen still has them) and the screen. */
+  catchUp(offset: number, sinceLine: number): void {
+    const fits = this.cols === this.#screen.cols && this.rows === this.#screen.rows;
+    if (fits) this.#startRaw(offset, { sinceLine });
+    else this.#startPainting(offset);
+  }
+}

@@ -1,0 +1,138 @@
+import { changePen, isErased, type Look, lookOfCell, PLAIN, sameLook } from './attributes.ts';
+import { CELL, CODE_POINT, type CoreLine, type Engine, HAS_CONTENT, IS_COMBINED, WIDTH_SHIFT } from './engine.ts';
+
+/**
+ * Writes rows of cells as the bytes that make them on another terminal. It knows where the other terminal's cursor and pen are, so that
+ * each sequence is written once. Rows are expected to be blank, in default colours, where they are written.
+ */
+export class CellWriter {
+  out = '';
+  pen: Look = PLAIN;
+  /** What the other terminal would join the next character to; any sequence breaks it. */
+  #joinState = 0;
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Anything but printable text. */
+  sequence(bytes: string): void {
+    this.out += bytes;
+    this.#joinState = 0;
+  }
+
+  setPen(look: Look): void {
+    if (sameLook(this.pen, look)) return;
+    this.sequence(changePen(this.pen, look, this.#engine));
+    this.pen = look;
+  }
+
+  text(text: string): void {
+    let joinState = this.#joinState;
+    let first = true;
+    for (const character of text) {
+      const code = character.codePointAt(0)!;
+      const next = this.#engine.joined(code, joinState);
+      // The neighbour's character must not be swallowed: ST does nothing but end the cluster.
+      if (first && next & 1) {
+        this.sequence('\x1b\\');
+        joinState = this.#engine.joined(code, 0);
+      } else joinState = next;
+      first = false;
+    }
+    this.out += text;
+    this.#joinState = joinState;
+  }
+
+  /** Cells `from` up to, not including, `to`; the cursor stands at `from`. Leaves it after the last cell that is not blank. */
+  cells(line: CoreLine, from: number, to: number): void {
+    const data = line._data;
+    let gap = 0;
+    let rawFg = -1;
+    let rawBg = -1;
+    const close = () => {
+      if (gap > 0) this.sequence(gap === 1 ? '\x1b[C' : `\x1b[${gap}C`);
+      gap = 0;
+    };
+    for (let x = from; x < to; x++) {
+      const content = data[x * CELL]!;
+      const fg = data[x * CELL + 1]!;
+      const bg = data[x * CELL + 2]!;
+      if (content & HAS_CONTENT) {
+        close();
+        if (fg !== rawFg || bg !== rawBg || bg & HAS_EXTENDED) {
+          this.setPen(lookOfCell(line, x));
+          rawFg = fg;
+          rawBg = bg;
+        }
+        const code = content & CODE_POINT;
+        if (content & IS_COMBINED) this.text(line._combined[x] ?? '');
+        else if (code < 0x7f && this.#joinState >> 3 === 0) {
+          this.out += String.fromCharCode(code);
+          this.#joinState = NARROW;
+        } else this.text(String.fromCodePoint(code));
+        continue;
+      }
+      if (content >>> WIDTH_SHIFT === 0) continue;
+      if (fg === 0 && bg === 0) {
+        gap++;
+        continue;
+      }
+      const look = lookOfCell(line, x);
+      if (sameLook(look, PLAIN)) gap++;
+      else if (isErased(look)) {
+        let end = x + 1;
+        while (end < to && isBlank(line, end) && sameLook(lookOfCell(line, end), look)) end++;
+        close();
+        this.setPen(look);
+        this.sequence(`\x1b[${end - x}X`);
+        gap += end - x;
+        x = end - 1;
+      } else {
+        close();
+        this.dressedBlank(x, look, line.length);
+        gap = 1;
+      }
+      rawFg = -1;
+    }
+  }
+
+  /** The column after the last cell that is not blank in default colours. */
+  static end(line: CoreLine): number {
+    let end = line.length;
+    while (end > 0 && isBlank(line, end - 1) && sameLook(lookOfCell(line, end - 1), PLAIN)) end--;
+    return end;
+  }
+
+  /**
+   * An empty cell that has more than a background: what is left of a wide character of which one half was overwritten. Made in the same
+   * way, since erasing leaves a background only. The cursor stands at `x` before and after.
+   */
+  dressedBlank(x: number, look: Look, cols: number): void {
+    const at = Math.min(x, cols - 2);
+    this.sequence(`\x1b[${at + 1}G`);
+    this.setPen(look);
+    this.sequence(`${WIDE}\x1b[${at + 2}G `);
+    if (at < x) this.sequence(`\x1b[${at + 1}G\x1b[@`);
+    this.setPen(PLAIN);
+    // In the last column it was made one to the left and pushed there; either way its neighbour is blank again.
+    this.sequence(at < x ? `\x1b[X\x1b[${x + 1}G` : `\x1b[${x + 2}G\x1b[X\x1b[${x + 1}G`);
+  }
+}
+
+export function isBlank(line: CoreLine, x: number): boolean {
+  const content = line._data[x * CELL]!;
+  return !(content & HAS_CONTENT) && content >>> WIDTH_SHIFT !== 0;
+}
+
+/** A blank that erasing cannot make. */
+export function isDressed(line: CoreLine, x: number): boolean {
+  if (!isBlank(line, x)) return false;
+  const look = lookOfCell(line, x);
+  return !isErased(look) && !sameLook(look, PLAIN);
+}
+
+const WIDE = '一';
+const NARROW = 2;
+const HAS_EXTENDED = 0x10000000;

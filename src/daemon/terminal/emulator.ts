@@ -1,0 +1,68 @@
+import { Engine } from './engine.ts';
+import { Modes } from './modes.ts';
+import { answerQueries } from './queries.ts';
+import { serialize } from './serialize.ts';
+import { incompleteCharacter, neutralOpening, unfinishedSequence } from './tail.ts';
+
+/** One emulated terminal: what `Screen` feeds, and throws away when it breaks. Everything here is synchronous. */
+export class Emulator {
+  readonly engine: Engine;
+  readonly modes: Modes;
+  readonly #answer: (bytes: Uint8Array) => void;
+  /** Bytes of a UTF-8 character that is not complete; the emulator has not seen them. */
+  #character: Uint8Array = NOTHING;
+  /** Bytes of a sequence that is not complete; the emulator stands in the middle of it. */
+  #sequence: Uint8Array = NOTHING;
+  #isAnswering = false;
+  #answers = '';
+
+  constructor({ cols, rows, scrollbackLines, answer }: { cols: number; rows: number; scrollbackLines: number; answer(bytes: Uint8Array): void }) {
+    this.#answer = answer;
+    this.engine = new Engine({ cols, rows, scrollbackLines });
+    const reply = (text: string) => {
+      if (this.#isAnswering) this.#answers += text;
+    };
+    this.modes = new Modes(this.engine, { onColorQuery: (color) => queries.color(color) });
+    const queries = answerQueries(this.engine, this.modes, reply);
+  }
+
+  /**
+   * A query is answered when the chunk that ends it says so. Characters cut by the end of a chunk are kept back: upstream's decoder waits
+   * for a byte too many when the last byte it has is 0x80, as in the first two of every dash, quote and ellipsis (E2 80 ..).
+   */
+  parse(chunk: Uint8Array, isAnswering: boolean): void {
+    let bytes = this.#character.length > 0 ? Buffer.concat([this.#character, chunk]) : chunk;
+    const cut = incompleteCharacter(bytes);
+    this.#character = cut > 0 ? bytes.slice(bytes.length - cut) : NOTHING;
+    if (cut > 0) bytes = bytes.subarray(0, bytes.length - cut);
+    this.#isAnswering = isAnswering;
+    this.#answers = '';
+    this.engine.parse(bytes);
+    this.#keepSequence(bytes);
+    if (this.#answers) this.#answer(Buffer.from(this.#answers));
+  }
+
+  snapshot({ firstLine, onto }: { firstLine: number; onto: 'used' | 'new' }): Uint8Array {
+    const drawn = Buffer.from(serialize(this.engine, this.modes, { firstLine, onto }));
+    return Buffer.concat([drawn, this.#sequence, this.#character]);
+  }
+
+  dispose(): void {
+    this.engine.dispose();
+  }
+
+  #keepSequence(bytes: Uint8Array): void {
+    if (this.engine.isAtGround) {
+      this.#sequence = NOTHING;
+      return;
+    }
+    const whole = this.#sequence.length > 0 ? Buffer.concat([this.#sequence, bytes]) : bytes;
+    const unfinished = unfinishedSequence(whole, this.engine.core._inputHandler._parser._transitions.table) ?? NOTHING;
+    this.#sequence = unfinished.length > SEQUENCE_LIMIT_BYTES ? neutralOpening(unfinished) : unfinished;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A string (a clipboard, an image) longer than this is not repeated for a late joiner, who is told to read over the rest of it. */
+const SEQUENCE_LIMIT_BYTES = 1 << 20;

@@ -1,0 +1,234 @@
+import { Emulator } from './emulator.ts';
+import type { MouseEncoding } from './modes.ts';
+import { type Pump, type Pumped, pump as sharedPump } from './pump.ts';
+import { type CaptureOptions, captureLines } from './capture.ts';
+
+/**
+ * A pane's screen: what a late joiner will be shown, and who answers the program's queries while nobody is attached. Bytes are queued and
+ * parsed in slices between other work; whatever must be exact (a snapshot, a resize) settles the queue first.
+ */
+export class Screen {
+  readonly #options: ScreenOptions;
+  readonly #pump: Pump;
+  readonly #queue: { bytes: Uint8Array; isAnswering: boolean }[] = [];
+  readonly #pumped: Pumped = { slice: () => this.#slice() };
+  #emulator: Emulator;
+  #bytesWaiting = 0;
+  #isAboveDrain = false;
+  #isDisposed = false;
+  #scrolledBefore = 0;
+  #news: (() => void)[] = [];
+
+  constructor(options: ScreenOptions) {
+    this.#options = options;
+    this.#pump = options.pump ?? sharedPump;
+    this.#emulator = this.#freshEmulator(options.cols, options.rows);
+  }
+
+  /** Queues bytes the program wrote. `isAnswering`: our screen answers the queries that end in these bytes. The bytes must not change afterwards. */
+  feed(bytes: Uint8Array, isAnswering: boolean): void {
+    if (this.#isDisposed || bytes.length === 0) return;
+    this.#queue.push({ bytes, isAnswering });
+    this.#bytesWaiting += bytes.length;
+    if (this.#bytesWaiting > (this.#options.drainBytes ?? 0)) this.#isAboveDrain = true;
+    this.#pump.add(this.#pumped);
+  }
+
+  /** Queued and not parsed. */
+  get bytesWaiting(): number {
+    return this.#bytesWaiting;
+  }
+
+  /** Parses everything queued, now. */
+  settle(): void {
+    if (this.#isDisposed) return;
+    this.#pump.remove(this.#pumped);
+    while (this.#queue.length > 0) this.#parseNext();
+    this.#tellNews();
+  }
+
+  resize(cols: number, rows: number): void {
+    this.settle();
+    if (!this.#isDisposed) this.#emulator.engine.resize(Math.max(2, cols), Math.max(1, rows));
+  }
+
+  /**
+   * Bytes that bring any terminal of this size to this state, with all of the history, none, or the lines from a number of `linesScrolled`
+   * on. What a `used` terminal shows is pushed into its scrollback; a `new` one (a screen made from saved bytes) has nothing to lose, and
+   * would only gain a screenful of blank lines each time.
+   */
+  snapshot({ history, onto = 'used' }: { history: 'all' | 'none' | { sinceLine: number }; onto?: 'used' | 'new' }): Uint8Array {
+    this.settle();
+    const { normal, linesScrolled } = this.#emulator.engine;
+    const firstLine = history === 'all' ? 0 : history === 'none' ? normal.ybase : history.sinceLine - this.#scrolledBefore - (linesScrolled - normal.ybase);
+    return this.#emulator.snapshot({ firstLine: Math.max(0, Math.min(normal.ybase, firstLine)), onto });
+  }
+
+  /** Lines of text as tmux's capture-pane counts them: 0 is the first visible row, negative rows are history; what is out of range is clamped. */
+  lines(options: CaptureOptions): string[] {
+    this.settle();
+    return captureLines(this.#emulator.engine, options);
+  }
+
+  get cols(): number {
+    return this.#emulator.engine.cols;
+  }
+  get rows(): number {
+    return this.#emulator.engine.rows;
+  }
+  get title(): string {
+    return this.#emulator.engine.title;
+  }
+  /** The path of the last OSC 7, or null. */
+  get workingDirectory(): string | null {
+    const uri = this.#emulator.modes.workingDirectory;
+    if (!uri) return null;
+    try {
+      const url = new URL(uri);
+      return url.protocol === 'file:' ? decodeURIComponent(url.pathname) : null;
+    } catch {
+      return uri.startsWith('/') ? uri : null;
+    }
+  }
+  /** Where the cursor is, from 0. While a wrap is pending it is in the last column. */
+  get cursor(): { x: number; y: number; visible: boolean } {
+    const { active, cols, core } = this.#emulator.engine;
+    return { x: Math.min(active.x, cols - 1), y: active.y, visible: !core.coreService.isCursorHidden };
+  }
+  get isAlternate(): boolean {
+    return this.#emulator.engine.isAlternate;
+  }
+  /** How many lines ever left the top of the normal screen. */
+  get linesScrolled(): number {
+    return this.#scrolledBefore + this.#emulator.engine.linesScrolled;
+  }
+  /** How many of them are still here. */
+  get historyLines(): number {
+    return this.#emulator.engine.normal.ybase;
+  }
+  /** What the program has asked of keyboard and mouse. */
+  get keyModes(): ScreenKeyModes {
+    const { engine, modes } = this.#emulator;
+    const { decPrivateModes } = engine.core.coreService;
+    return {
+      applicationCursor: decPrivateModes.applicationCursorKeys,
+      applicationKeypad: decPrivateModes.applicationKeypad,
+      bracketedPaste: decPrivateModes.bracketedPasteMode,
+      focusReports: decPrivateModes.sendFocus,
+      mouse: MOUSE[engine.core.coreMouseService.activeProtocol],
+      mouseEncoding: modes.mouseEncoding,
+      kittyFlags: modes.kittyNow.flags,
+      modifyOtherKeys: modes.modifyOtherKeys,
+    };
+  }
+  /** The cells themselves, for those who draw them (`Painter`). Replaced when the emulator breaks, so nobody keeps it. */
+  get emulator(): Emulator {
+    return this.#emulator;
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#pump.remove(this.#pumped);
+    this.#queue.length = 0;
+    this.#bytesWaiting = 0;
+    this.#emulator.dispose();
+  }
+
+  #slice(): boolean {
+    if (this.#queue.length > 0) this.#parseNext();
+    this.#tellNews();
+    return this.#queue.length > 0;
+  }
+
+  /** Parses up to a slice: the next chunks that are answered alike, as one. */
+  #parseNext(): void {
+    const { isAnswering } = this.#queue[0]!;
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    let taken = 0;
+    for (const chunk of this.#queue) {
+      if (chunk.isAnswering !== isAnswering || length === SLICE_BYTES) break;
+      const room = SLICE_BYTES - length;
+      if (chunk.bytes.length <= room) {
+        parts.push(chunk.bytes);
+        length += chunk.bytes.length;
+        taken++;
+      } else {
+        parts.push(chunk.bytes.subarray(0, room));
+        chunk.bytes = chunk.bytes.subarray(room);
+        length += room;
+      }
+    }
+    this.#queue.splice(0, taken);
+    this.#bytesWaiting -= length;
+    const slice = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+    try {
+      this.#emulator.parse(slice, isAnswering);
+    } catch (error) {
+      this.#replaceEmulator(error);
+    }
+    if (this.#isAboveDrain && this.#bytesWaiting <= (this.#options.drainBytes ?? 0)) {
+      this.#isAboveDrain = false;
+      this.#news.push(() => this.#options.onDrain?.());
+    }
+  }
+
+  /** A bug in the emulator costs this screen's picture, never the daemon. */
+  #replaceEmulator(error: unknown): void {
+    const { cols, rows } = this;
+    this.#scrolledBefore = this.linesScrolled;
+    this.#emulator.dispose();
+    this.#emulator = this.#freshEmulator(cols, rows);
+    this.#news.push(() => this.#options.onPoison?.(error));
+  }
+
+  #freshEmulator(cols: number, rows: number): Emulator {
+    const emulator = new Emulator({
+      cols,
+      rows,
+      scrollbackLines: this.#options.scrollbackLines,
+      answer: (bytes) => this.#news.push(() => this.#options.answer(bytes)),
+    });
+    emulator.engine.core.onTitleChange((title) => this.#news.push(() => this.#options.onTitle?.(title)));
+    emulator.engine.core.onBell(() => this.#news.push(() => this.#options.onBell?.()));
+    return emulator;
+  }
+
+  /** Listeners hear when the parser is out of the way: they may feed, settle or throw. */
+  #tellNews(): void {
+    while (this.#news.length > 0 && !this.#isDisposed) this.#news.shift()!();
+  }
+}
+
+export interface ScreenOptions {
+  cols: number;
+  rows: number;
+  scrollbackLines: number;
+  /** Takes what the screen answers to the program's queries. */
+  answer(bytes: Uint8Array): void;
+  onTitle?(title: string): void;
+  onBell?(): void;
+  /** The emulator threw while parsing. The screen has begun again, blank, and goes on after the bytes it choked on. */
+  onPoison?(error: unknown): void;
+  /** `bytesWaiting` had been above `drainBytes` and is not any more. */
+  onDrain?(): void;
+  drainBytes?: number;
+  pump?: Pump;
+}
+
+export interface ScreenKeyModes {
+  applicationCursor: boolean;
+  applicationKeypad: boolean;
+  bracketedPaste: boolean;
+  focusReports: boolean;
+  mouse: 'none' | 'x10' | 'press' | 'drag' | 'any';
+  mouseEncoding: MouseEncoding;
+  kittyFlags: number;
+  modifyOtherKeys: number;
+}
+
+const MOUSE = { NONE: 'none', X10: 'x10', VT200: 'press', DRAG: 'drag', ANY: 'any' } as const;
+
+/** About 1.3 ms of work: another pane's echo waits for one of these at most. */
+const SLICE_BYTES = 16 * 1024;

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+
+/**
+ * Everything a client can ask. From this table come the daemon's handler types (a missing handler is a compile error) and the client's
+ * method types. `since` is the protocol that brought the call.
+ */
+export const CALLS = {
+  'daemon.status': call({ since: 1, does: 'Say which daemon this is and which processes it owns.', params: z.object({}), result: daemonStatus() }),
+  'daemon.stop': call({
+    since: 1,
+    does: 'Stop the daemon. Programs go on for the next one, unless they are to be ended too.',
+    params: z.object({ killSessions: z.boolean().default(false) }),
+    result: z.object({ pid: z.number(), ended: z.array(z.string()), left: z.array(z.string()), survivors: z.array(z.number()) }),
+  }),
+  'session.create': call({
+    since: 1,
+    does: 'Start a program in a new session.',
+    params: z.object({
+      name: z.string().optional(),
+      command: z.array(z.string()).max(100_000).default([]),
+      cwd: z.string(),
+      env: z.record(z.string(), z.string()).default({}),
+      cols: size().default(80),
+      rows: size().default(24),
+      role: z.string().max(100).optional(),
+      openFiles: z.int().min(1).optional(),
+    }),
+    result: sessionInfo(),
+  }),
+  'session.list': call({ since: 1, does: 'List the sessions.', params: z.object({}), result: z.object({ sessions: z.array(sessionInfo()) }) }),
+  'session.get': call({ since: 1, does: 'Tell one session.', params: target({}), result: sessionInfo() }),
+  'session.rename': call({ since: 1, does: 'Give a session another name.', params: target({ name: z.string() }), result: sessionInfo() }),
+  'session.kill': call({
+    since: 1,
+    does: 'End sessions: the whole process tree of each, verified. An ended session is forgotten.',
+    params: z.object({ sessions: z.array(z.string()).min(1), force: z.boolean().default(false) }),
+    result: z.object({ killed: z.array(z.object({ id: z.string(), name: z.string(), signals: z.array(z.string()), survivors: z.array(z.number()) })) }),
+  }),
+  'pane.write': call({
+    since: 1,
+    does: 'Type text and keys into a pane.',
+    params: target({
+      input: z.array(z.string()),
+      as: z.enum(['keys', 'text', 'hex']).default('keys'),
+      enter: z.boolean().default(false),
+    }),
+    result: z.object({ bytes: z.number() }),
+  }),
+  'pane.capture': call({
+    since: 1,
+    does: "Read a pane's screen and scrollback as text.",
+    params: target({
+      escapes: z.boolean().default(false),
+      join: z.boolean().default(false),
+      /** Line numbers as in tmux: 0 is the first visible row, negative numbers are scrollback, `-` is the far end. */
+      start: z.union([z.int(), z.literal('-')]).optional(),
+      end: z.union([z.int(), z.literal('-')]).optional(),
+    }),
+    result: z.object({
+      lines: z.array(z.string()),
+      cols: z.number(),
+      rows: z.number(),
+      cursor: z.object({ x: z.number(), y: z.number(), visible: z.boolean() }),
+      title: z.string(),
+      alternate: z.boolean(),
+      historyLines: z.number(),
+    }),
+  }),
+  'pane.resize': call({ since: 1, does: 'Give a pane another size.', params: target({ cols: size(), rows: size() }), result: sessionInfo() }),
+  'pane.signal': call({
+    since: 1,
+    does: "Send a signal to a pane's program, its process group, or what is in the foreground.",
+    params: target({ signal: z.string(), to: z.enum(['program', 'group', 'foreground']).default('foreground') }),
+    result: z.object({ signal: z.string(), delivered: z.boolean() }),
+  }),
+  'pane.attach': call({
+    since: 1,
+    does: 'Follow a pane: a snapshot frame, then every byte after it; input frames go the other way.',
+    params: z.object({
+      /** Nothing given: the session used last. */
+      session: z.string().optional(),
+      cols: size(),
+      rows: size(),
+      readOnly: z.boolean().default(false),
+      detachOthers: z.boolean().default(false),
+      history: z.boolean().default(true),
+    }),
+    result: z.object({ stream: z.number(), session: sessionInfo(), prefix: z.string() }),
+  }),
+  'pane.detach': call({ since: 1, does: 'Stop following.', params: z.object({ stream: z.int() }), result: z.object({}) }),
+  'pane.viewport': call({
+    since: 1,
+    does: "Tell that the follower's terminal has another size now.",
+    params: z.object({ stream: z.int(), cols: size(), rows: size() }),
+    result: z.object({}),
+  }),
+  'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
+};
+
+export type CallName = keyof typeof CALLS;
+/** What the caller may leave out is optional here. */
+export type CallParams<N extends CallName> = z.input<(typeof CALLS)[N]['params']>;
+export type CallInput<N extends CallName> = z.output<(typeof CALLS)[N]['params']>;
+export type CallResult<N extends CallName> = z.output<(typeof CALLS)[N]['result']>;
+export type SessionInfo = z.output<ReturnType<typeof sessionInfo>>;
+export type DaemonStatus = z.output<ReturnType<typeof daemonStatus>>;
+
+function call<P extends z.ZodType, R extends z.ZodType>(spec: { since: number; does: string; params: P; result: R }) {
+  return spec;
+}
+
+function size() {
+  return z.int().min(1).max(10_000);
+}
+
+/** A session by its exact name, its id (`$3`), or its pane's id (`%3`). */
+function target<S extends z.ZodRawShape>(more: S) {
+  return z.object({ session: z.string(), ...more });
+}
+
+function sessionInfo() {
+  return z.object({
+    id: z.string(),
+    pane: z.string(),
+    name: z.string(),
+    status: z.enum(['starting', 'running', 'exited', 'failed', 'lost']),
+    /** Null while the program runs, and where nobody knows. */
+    exitCode: z.number().nullable(),
+    signal: z.string().nullable(),
+    command: z.array(z.string()),
+    role: z.string().nullable(),
+    cwd: z.string(),
+    pid: z.number().nullable(),
+    holderPid: z.number().nullable(),
+    backend: z.enum(['hold', 'node-pty']),
+    cols: z.number(),
+    rows: z.number(),
+    /** How many clients follow it now. */
+    attached: z.number(),
+    title: z.string(),
+    /** Milliseconds since 1970. */
+    createdAt: z.number(),
+    activeAt: z.number(),
+    endedAt: z.number().nullable(),
+  });
+}
+
+function daemonStatus() {
+  return z.object({
+    pid: z.number(),
+    /** The daemon's pid and every holder's. */
+    pids: z.array(z.number()),
+    version: z.string(),
+    protocol: z.number(),
+    instance: z.string(),
+    home: z.string(),
+    socket: z.string(),
+    log: z.string(),
+    backend: z.enum(['hold', 'node-pty']),
+    node: z.string(),
+    startedAt: z.number(),
+    sessions: z.number(),
+    connections: z.number(),
+    /** What is wrong with the settings, in sentences. */
+    problems: z.array(z.string()),
+  });
+}

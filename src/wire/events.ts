@@ -1,0 +1,26 @@
+/** What happened, numbered and in the past tense. A client ignores the ones it does not know. */
+export type Event = { seq: number; at: number } & EventBody;
+
+export type EventBody =
+  | { event: 'daemon.stopping'; because: string }
+  | { event: 'session.started'; session: string; name: string; pid: number | null }
+  | { event: 'session.adopted'; session: string; name: string; pid: number | null }
+  | { event: 'session.renamed'; session: string; name: string; from: string }
+  | { event: 'session.resized'; session: string; name: string; cols: number; rows: number }
+  | { event: 'session.titled'; session: string; name: string; title: string }
+  | { event: 'session.rang'; session: string; name: string }
+  | { event: 'session.ended'; session: string; name: string; status: 'exited' | 'failed' | 'lost'; exitCode: number | null; signal: string | null }
+  | { event: 'session.removed'; session: string; name: string }
+  | { event: 'client.attached'; session: string; name: string; stream: number; readOnly: boolean }
+  | { event: 'client.detached'; session: string; name: string; stream: number; because: string };
+
+/** What a follower is told about its own stream; the last thing it hears. */
+export interface StreamEnd {
+  stream: number;
+  because: 'detached' | 'taken over' | 'session ended' | 'session removed' | 'daemon stopping' | 'failed';
+  exitCode: number | null;
+  signal: string | null;
+}
+
+/** Messages that are not answers: JSON-RPC notifications. */
+export type Notification = { method: 'event'; params: Event } | { method: 'stream.ended'; params: StreamEnd };

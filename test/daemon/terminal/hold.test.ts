@@ -1,0 +1,444 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { encodeToHolder, type FromHolder, HoldReader, inputHeader } from '../../../src/daemon/terminal/hold-protocol.ts';
+import { SpawnError } from '../../../src/daemon/terminal/pty.ts';
+import { PtyRig, type Started } from '../../support/pty.ts';
+
+const RING = 262_144;
+
+/** Waits for this line from the test, on a FIFO, so that nothing is echoed on the terminal. */
+const GO = 'read go < go';
+function fifo(rig: PtyRig, name: string): string {
+  const path = join(rig.directory, name);
+  execFileSync('mkfifo', [path]);
+  return path;
+}
+
+/** What is left of a daemon killed with -9: nothing is said, the connection just ends. */
+async function crash({ pty, output }: Started): Promise<void> {
+  await pty.release();
+  output.lostBecause = 'crashed';
+}
+
+test('a program survives its daemons in the middle of a flood, every byte once', async () => {
+  await using rig = new PtyRig();
+  const go = fifo(rig, 'go');
+  const first = await rig.shell('hold', `stty -opost; printf ready; ${GO}; seq 1 400000; exit 9`);
+  await first.output.shows('ready');
+  const { pid } = first.pty;
+  const all: Buffer[] = [];
+  let length = 0;
+  let epoch = 1;
+  let current: Started = first;
+  const expected = `ready${Array.from({ length: 400_000 }, (_, i) => `${i + 1}\n`).join('')}`;
+  await writeFile(go, '\n');
+  while (!current.output.exited) {
+    // Each daemon dies at some point of its 200 KB, having acknowledged less than it had, as one does that dies before it has written.
+    const { pty, output } = current;
+    const from = output.first ?? length;
+    output.onData = (end) => {
+      if ((end - from) % 3 > 0) pty.acknowledge(end - Math.floor((end - from) / 10));
+    };
+    await output.until(() => output.exited !== null || output.length > 200_000 + epoch);
+    // Only a part of it had reached the journal.
+    const kept = output.exited ? output.length : Math.floor(output.length * 0.9) + 1;
+    all.push(output.bytes.subarray(0, kept));
+    length += kept;
+    if (output.exited) break;
+    await crash(current);
+    current = await rig.adopt(current, { epoch: ++epoch, offset: length, prepare: (next) => (next.next = length) });
+    expect({ pid: current.pty.pid, gap: (current.pty as { gap?: unknown }).gap }).toEqual({ pid, gap: null });
+  }
+  expect(current.output.exited).toEqual({ code: 9, signal: null });
+  expect(Buffer.concat(all).toString('latin1') === expected).toBe(true);
+  expect(epoch).toBeGreaterThan(8);
+});
+
+test('an exit is kept, with the output, until a daemon has dismissed it', async () => {
+  await using rig = new PtyRig();
+  const started = await rig.shell('hold', 'head -c 50000 /dev/zero | tr "\\0" x; exit 42');
+  await crash(started);
+  for (let epoch = 2; epoch < 5; epoch++) {
+    const next = await rig.adopt(started, { epoch, offset: 0 });
+    expect(await next.output.ends()).toEqual({ code: 42, signal: null });
+    expect(next.output.length).toBe(50_000);
+    await crash(next);
+  }
+  const last = await rig.adopt(started, { epoch: 9, offset: 0 });
+  await last.output.ends();
+  expect(existsSync(started.socketPath)).toBe(true);
+  last.pty.dismiss();
+  await last.pty.release();
+  expect(existsSync(started.socketPath)).toBe(false);
+  expect(rig.processes()).toEqual([]);
+  await expect(rig.adopt(started, { epoch: 10 })).rejects.toThrow(`No holder is listening at "${started.socketPath}"`);
+});
+
+test('a dismissal before the exit counts from the exit on', async () => {
+  await using rig = new PtyRig();
+  const { pty, output, socketPath } = await rig.shell('hold', 'printf ready; read line; exit 1');
+  await output.shows('ready');
+  pty.dismiss();
+  pty.write(Buffer.from('\n'));
+  expect(await output.ends()).toEqual({ code: 1, signal: null });
+  await pty.release();
+  expect(existsSync(socketPath)).toBe(false);
+});
+
+test('an older daemon is refused, a newer one takes over', async () => {
+  await using rig = new PtyRig();
+  const first = await rig.shell('hold', 'stty -echo; printf ready; exec cat', { epoch: 5 });
+  await first.output.shows('ready');
+  await expect(rig.adopt(first, { epoch: 4 })).rejects.toThrow('A newer daemon has this program (its epoch is 5, ours is 4)');
+  expect(first.output.lostBecause).toBe(null);
+  const second = await rig.adopt(first, { epoch: 6, offset: 5 });
+  await first.output.until(({ lostBecause }) => lostBecause !== null);
+  expect(first.output.lostBecause).toBe('A newer daemon has taken the program over');
+  // What the old one still says goes nowhere.
+  first.pty.write(Buffer.from('old\n'));
+  expect(await first.pty.signal('SIGKILL', 'program')).toBe(false);
+  second.pty.write(Buffer.from('new\n'));
+  await second.output.shows('new');
+  expect(second.output.text).toBe('new\r\n');
+  // The same daemon may come again.
+  const again = await rig.adopt(second, { epoch: 6, offset: 5 });
+  await again.output.shows('new');
+  await expect(rig.adopt(first, { epoch: 5 })).rejects.toThrow('A newer daemon has this program');
+});
+
+test('what an earlier daemon was sent is marked as a replay', async () => {
+  await using rig = new PtyRig();
+  const first = await rig.shell('hold', 'stty -echo; printf before; read line; printf after; exec cat');
+  await first.output.shows('before');
+  await crash(first);
+  const second = await rig.adopt(first, { offset: 2 });
+  await second.output.shows('fore');
+  second.pty.write(Buffer.from('\n'));
+  await second.output.shows('after');
+  expect(second.output.replays).toEqual([
+    [2, true],
+    [6, false],
+  ]);
+});
+
+test('a daemon is told where the stream starts when older bytes are gone', async () => {
+  await using rig = new PtyRig();
+  const first = await rig.shell('hold', 'printf 0123456789; exec cat');
+  await first.output.shows('9');
+  first.pty.acknowledge(4);
+  await crash(first);
+  const starts: number[] = [];
+  const second = await rig.adopt(first, { offset: 1, starts: (offset) => starts.push(offset) });
+  await second.output.shows('456789');
+  expect({ starts, gap: second.pty.gap, first: second.output.first }).toEqual({ starts: [4], gap: { from: 1, to: 4 }, first: 4 });
+  await crash(second);
+  const third = await rig.adopt(first, { epoch: 3, offset: 'oldest' });
+  await third.output.shows('456789');
+  expect({ gap: third.pty.gap, first: third.output.first }).toEqual({ gap: null, first: 4 });
+  await expect(rig.adopt(first, { epoch: 4, offset: 11 })).rejects.toThrow('The program has not written 11 bytes yet');
+  // A refused daemon has not taken anything over.
+  expect(third.output.lostBecause).toBe(null);
+});
+
+test('a full ring blocks the program without a daemon, and an attach at its end frees it', async () => {
+  await using rig = new PtyRig();
+  const go = fifo(rig, 'go');
+  const first = await rig.shell('hold', `stty -opost; printf ready; ${GO}; head -c 1000000 /dev/zero | tr '\\0' x; : > done`);
+  await first.output.shows('ready');
+  await writeFile(go, '\n');
+  // Nobody acknowledges, so exactly the ring arrives.
+  await first.output.until(({ length }) => length === RING);
+  await crash(first);
+  expect(existsSync(join(rig.directory, 'done'))).toBe(false);
+  const second = await rig.adopt(first, { offset: RING });
+  second.output.onData = (end) => second.pty.acknowledge(end);
+  await second.output.ends();
+  expect({ first: second.output.first, next: second.output.next }).toEqual({ first: RING, next: 1_000_005 });
+});
+
+test('input that was typed just before the daemon let go still arrives', async () => {
+  await using rig = new PtyRig();
+  const go = fifo(rig, 'go');
+  const first = await rig.shell('hold', `stty raw -echo; printf ready; ${GO}; head -c 60100 | wc -c; exec cat`);
+  await first.output.shows('ready');
+  first.pty.write(Buffer.alloc(60_000, 'a'));
+  await crash(first);
+  const second = await rig.adopt(first, { offset: 5 });
+  expect(second.pty.inputWaiting).toBeGreaterThan(40_000);
+  second.pty.write(Buffer.alloc(100, 'b'));
+  second.pty.write(Buffer.alloc(70_000, 'c'));
+  await writeFile(go, '\n');
+  await second.output.shows('60100');
+  await second.output.until(({ length }) => length >= 70_000);
+  expect(second.pty.inputWaiting).toBe(0);
+});
+
+test('a socket that vanished is made again on SIGUSR1, and one that is there is left alone', async () => {
+  await using rig = new PtyRig();
+  const started = await rig.shell('hold', 'printf ready; exec cat');
+  await started.output.shows('ready');
+  const { ino, mode } = statSync(started.socketPath);
+  expect(mode & 0o777).toBe(0o600);
+  process.kill(started.pty.holderPid!, 'SIGUSR1');
+  // An answer from the holder shows that it has seen the signal, which came before the question.
+  await started.pty.foreground();
+  expect(statSync(started.socketPath).ino).toBe(ino);
+  unlinkSync(started.socketPath);
+  process.kill(started.pty.holderPid!, 'SIGUSR1');
+  await started.pty.foreground();
+  expect(started.output.lostBecause).toBe(null);
+  const next = await rig.adopt(started);
+  await next.output.shows('ready');
+});
+
+test('a holder never takes or removes what is not its own socket', async () => {
+  await using rig = new PtyRig();
+  const taken = join(rig.directory, '1.sock');
+  writeFileSync(taken, 'mine');
+  const error = await rig.shell('hold', 'true').catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(SpawnError);
+  expect((error as Error).message).toBe('The program "/bin/sh" could not be started (socket): address already in use');
+  expect(readFileSync(taken, 'utf8')).toBe('mine');
+  unlinkSync(taken);
+
+  const { pty, output, socketPath } = await rig.shell('hold', 'printf ready; read line');
+  await output.shows('ready');
+  renameSync(socketPath, `${socketPath}.away`);
+  writeFileSync(socketPath, 'mine');
+  pty.dismiss();
+  pty.write(Buffer.from('\n'));
+  await output.ends();
+  await pty.release();
+  expect(readFileSync(socketPath, 'utf8')).toBe('mine');
+  unlinkSync(socketPath);
+});
+
+test('a failed start leaves no process, no socket and no descriptor', async () => {
+  await using rig = new PtyRig();
+  // Its interpreter is a directory: only exec can tell.
+  writeFileSync(join(rig.directory, 'elf'), Buffer.concat([Buffer.from('\x7fELF\x02\x01\x01'), Buffer.alloc(80)]), { mode: 0o755 });
+  const before = execFileSync('ls', [`/proc/${process.pid}/fd`], { encoding: 'utf8' });
+  const errors = [
+    await rig.start('hold', ['./elf']).catch((error: unknown) => error),
+    await rig.start('hold', ['true', 'x'.repeat(200_000)]).catch((error: unknown) => error),
+    await rig.start('hold', ['true'], { binary: join(rig.directory, 'no-holder') }).catch((error: unknown) => error),
+  ] as SpawnError[];
+  expect(errors.map(({ name, reason, message }) => [name, reason, message])).toEqual([
+    ['SpawnError', 'not-executable', 'Not executable: "./elf" (exec format error)'],
+    ['SpawnError', 'failed', 'The arguments and environment of "true" are longer than the system allows'],
+    ['SpawnError', 'failed', expect.stringMatching(/^The holder ".*no-holder" could not be started: spawn .* ENOENT$/)],
+  ]);
+  expect(rig.processes()).toEqual([]);
+  expect(existsSync(join(rig.directory, '1.sock'))).toBe(false);
+  expect(execFileSync('ls', [`/proc/${process.pid}/fd`], { encoding: 'utf8' })).toBe(before);
+});
+
+test('an orphan that left its session is adopted by the holder', async () => {
+  await using rig = new PtyRig();
+  const alive = fifo(rig, 'alive');
+  fifo(rig, 'up');
+  const { pty, output } = await rig.shell(
+    'hold',
+    `(setsid sh -c 'trap "" HUP; exec 8> alive; echo up > up; exec sleep 1000' < /dev/null > /dev/null 2>&1 & echo $!); read up < up; printf ready; exec cat`,
+  );
+  const dies = readFile(alive);
+  await output.shows('ready');
+  const orphan = Number(output.text.split('\r\n')[0]);
+  // Field 4 of stat is the parent (proc(5)).
+  const parent = readFileSync(`/proc/${orphan}/stat`, 'latin1').split(') ')[1]!.split(' ')[1];
+  expect(Number(parent)).toBe(pty.holderPid);
+  process.kill(orphan, 'SIGKILL');
+  await dies;
+});
+
+test('a holder killed by force hangs the program up, and the daemon knows at once', async () => {
+  await using rig = new PtyRig();
+  const over = fifo(rig, 'over');
+  const { pty, output, socketPath } = await rig.shell(
+    'hold',
+    `trap 'kill $sleeper; wait $sleeper; echo hung up > over; exit' HUP; printf ready; sleep 1000 & sleeper=$!; while :; do wait $sleeper; done`,
+  );
+  await output.shows('ready');
+  const status = pty.foreground();
+  process.kill(pty.holderPid!, 'SIGSTOP');
+  const asked = pty.signal('SIGUSR1', 'program');
+  process.kill(pty.holderPid!, 'SIGKILL');
+  await output.until(({ lostBecause }) => lostBecause !== null);
+  expect(output.lostBecause).toBe('The connection to the holder was lost');
+  expect(await asked).toBe(false);
+  await status;
+  expect(readFileSync(over, 'utf8')).toBe('hung up\n');
+  unlinkSync(socketPath);
+});
+
+test('a holder told to terminate removes its socket', async () => {
+  await using rig = new PtyRig();
+  const { pty, output, socketPath } = await rig.shell('hold', 'printf ready; exec cat');
+  await output.shows('ready');
+  process.kill(pty.holderPid!, 'SIGTERM');
+  await output.until(({ lostBecause }) => lostBecause !== null);
+  expect(existsSync(socketPath)).toBe(false);
+});
+
+test('an idle holder is small, and gives back what a flood took', async () => {
+  await using rig = new PtyRig();
+  const { pty, output } = await rig.shell('hold', `stty -opost; head -c 1000000 /dev/zero | tr '\\0' x; printf ready; exec cat`);
+  output.onData = (end) => pty.acknowledge(end);
+  pty.acknowledge(output.length);
+  await output.until(({ length }) => length === 1_000_005);
+  // One read of many that would follow without end if the memory did not come back. The holder gives it back after a second of quiet.
+  const quiet = Promise.withResolvers<void>();
+  setTimeout(quiet.resolve, 1500);
+  await quiet.promise;
+  const memory = readFileSync(`/proc/${pty.holderPid}/smaps_rollup`, 'latin1');
+  const pssKiB = Number(/^Pss:\s+(\d+)/m.exec(memory)![1]);
+  const isStatic = !execFileSync('cat', [`/proc/${pty.holderPid}/maps`], { encoding: 'latin1' }).includes('libc');
+  console.log(`idle holder: PSS ${pssKiB} KiB (${isStatic ? 'static' : 'dynamic'})`);
+  if (isStatic) expect(pssKiB).toBeLessThan(150);
+});
+
+test('a connection that says nothing harms nobody', async () => {
+  await using rig = new PtyRig();
+  const started = await rig.shell('hold', 'stty -echo; printf ready; exec cat');
+  await started.output.shows('ready');
+  const silent = Array.from({ length: 12 }, () => connect(started.socketPath));
+  for (const socket of silent) socket.on('error', () => {}).write(Buffer.from([22, 0, 0]));
+  // Nine or more push the oldest out.
+  await Promise.all(silent.slice(0, 4).map((socket) => new Promise((resolve) => socket.resume().once('close', resolve))));
+  started.pty.write(Buffer.from('still here\n'));
+  await started.output.shows('still here');
+  for (const socket of silent) socket.destroy();
+});
+
+/* ---- The protocol ---- */
+
+/** Pinned by literals, apart from the code under test. */
+function frame(type: number, ...parts: [bytes: number, value: number | bigint][]): Buffer {
+  const payload = Buffer.concat(
+    parts.map(([bytes, value]) => {
+      const part = Buffer.alloc(8);
+      part.writeBigUInt64LE(BigInt(value));
+      return part.subarray(0, bytes);
+    }),
+  );
+  const header = Buffer.alloc(5);
+  header.writeUInt32LE(payload.length + 1);
+  header[4] = type;
+  return Buffer.concat([header, payload]);
+}
+
+test('the frames to a holder are these', () => {
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+  expect({
+    attach: hex(encodeToHolder({ is: 'attach', epoch: 2 ** 40 + 1, offset: 2 ** 33 + 2 })),
+    oldest: hex(encodeToHolder({ is: 'attach', epoch: 0, offset: 'oldest' })),
+    ack: hex(encodeToHolder({ is: 'ack', offset: 2 ** 33 + 258 })),
+    resize: hex(encodeToHolder({ is: 'resize', cols: 258, rows: 3 })),
+    signal: hex(encodeToHolder({ is: 'signal', id: 258, signal: 15, to: 'foreground' })),
+    status: hex(encodeToHolder({ is: 'status', id: 7 })),
+    done: hex(encodeToHolder({ is: 'done' })),
+    input: hex(inputHeader(65_535)),
+  }).toEqual({
+    attach: '12000000010101000000000100000200000002000000',
+    oldest: '1200000001010000000000000000ffffffffffffffff',
+    ack: '09000000020201000002000000',
+    resize: '050000000402010300',
+    signal: '0700000005020100000f02',
+    status: '050000000607000000',
+    done: '0100000007',
+    input: '0000010003',
+  });
+});
+
+/** The messages that come out when the bytes come in these chunks, with the pieces of data joined again. */
+function read(bytes: Buffer, cuts: number[]): FromHolder[] {
+  const messages: FromHolder[] = [];
+  const reader = new HoldReader((message) => {
+    const last = messages.at(-1);
+    // A view of a chunk whose memory the test owns, so it may be kept.
+    if (message.is === 'data' && last?.is === 'data' && last.offset + last.bytes.length === message.offset) {
+      messages[messages.length - 1] = { ...last, bytes: Buffer.concat([last.bytes, message.bytes]) };
+    } else messages.push(message.is === 'data' ? { ...message, bytes: Buffer.from(message.bytes) } : message);
+  });
+  let from = 0;
+  for (const cut of [...cuts, bytes.length].sort((a, b) => a - b)) {
+    reader.push(bytes.subarray(from, cut));
+    from = cut;
+  }
+  return messages;
+}
+
+test('what a holder says is understood however it is cut', () => {
+  const u32 = fc.nat(0xffff_ffff);
+  const offset = fc.nat(Number.MAX_SAFE_INTEGER - 100_000);
+  const message: fc.Arbitrary<{ bytes: Buffer; meaning: FromHolder }> = fc.oneof(
+    fc.tuple(offset, fc.uint8Array({ minLength: 1, maxLength: 300 })).map(([at, data]) => {
+      const head = frame(67, [8, at]);
+      head.writeUInt32LE(9 + data.length);
+      return { bytes: Buffer.concat([head, data]), meaning: { is: 'data' as const, offset: at, bytes: Buffer.from(data) } };
+    }),
+    offset.map((total) => ({ bytes: frame(68, [8, total]), meaning: { is: 'taken' as const, total } })),
+    fc.tuple(u32, u32).map(([id, errno]) => ({ bytes: frame(69, [4, id], [4, errno]), meaning: { is: 'signalled' as const, id, errno } })),
+    fc
+      .tuple(u32, offset)
+      .map(([status, end]) => ({ bytes: frame(71, [4, status], [8, end]), meaning: { is: 'exit' as const, status, end } })),
+    fc.tuple(u32, offset, fc.string({ unit: 'grapheme', maxLength: 90 })).map(([id, head, cwd]) => {
+      const fixed = frame(70, [4, id], [4, 77], [1, 0], [2, 80], [2, 24], [8, head], [8, 5]);
+      const bytes = Buffer.concat([fixed, Buffer.from(cwd)]);
+      bytes.writeUInt32LE(bytes.length - 4);
+      return {
+        bytes,
+        meaning: { is: 'status' as const, id, foreground: 77, hasExited: false, cols: 80, rows: 24, head, acknowledged: 5, cwd },
+      };
+    }),
+    fc.tuple(u32, offset).map(([pid, start]) => ({
+      bytes: frame(65, [1, 1], [4, pid], [4, 9], [8, start], [8, start], [8, 3], [2, 65_535], [2, 1], [1, 1], [4, 6]),
+      meaning: {
+        is: 'welcome' as const,
+        version: 1,
+        pid,
+        holderPid: 9,
+        start,
+        head: start,
+        seen: 3,
+        cols: 65_535,
+        rows: 1,
+        hasExited: true,
+        inputWaiting: 6,
+      },
+    })),
+    offset.map((epoch) => ({
+      bytes: frame(66, [1, 1], [8, epoch]),
+      meaning: { is: 'refused' as const, reason: 'older-epoch' as const, epoch },
+    })),
+  );
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 12 }), fc.array(fc.nat(4000), { maxLength: 40 }), (messages, cuts) => {
+      // Two data frames that happen to join would come out as one.
+      fc.pre(messages.every(({ meaning }, i) => meaning.is !== 'data' || messages[i - 1]?.meaning.is !== 'data'));
+      const bytes = Buffer.concat(messages.map(({ bytes }) => bytes));
+      const expected = messages.map(({ meaning }) => meaning);
+      expect(
+        read(
+          bytes,
+          cuts.filter((cut) => cut < bytes.length),
+        ),
+      ).toEqual(expected);
+    }),
+  );
+});
+
+test.each([
+  { what: 'no length', bytes: Buffer.from([0, 0, 0, 0, 67]) },
+  { what: 'a length past the limit', bytes: Buffer.from([1, 0, 1, 0, 67]) },
+  { what: 'an unknown type', bytes: frame(99) },
+  { what: 'data without an offset', bytes: frame(67, [4, 0]) },
+  { what: 'an exit cut short', bytes: frame(71, [4, 0]) },
+])('$what is not the protocol', ({ bytes }) => {
+  expect(() => read(bytes, [])).toThrow(expect.objectContaining({ name: 'HoldProtocolError' }));
+});

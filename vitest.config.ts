@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/soak/**'],
+    globalSetup: ['test/support/global.ts'],
+    // A test that waits for a fact which never comes should say so before the whole run is given up.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});
