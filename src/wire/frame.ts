@@ -13,7 +13,7 @@ export interface StreamFrame {
   kind: 'bytes' | 'snapshot';
   /** The number `pane.attach` answered with. */
   stream: number;
-  /** Absolute position in everything the pane's program ever wrote. Input frames carry 0. */
+  /** Where this brings the reader to: the position after these bytes in everything the pane's program ever wrote. Input frames carry 0. */
   offset: number;
   bytes: Uint8Array;
 }

@@ -14,11 +14,14 @@ const orders = {
   },
   read: () => process.stdin.on('data', (bytes) => tell({ input: bytes.toString('hex') })).resume(),
   catch: ({ signal }) => {
-    process.on(signal, () => tell({ signal, size: [process.stdout.columns, process.stdout.rows] }));
+    process.on(signal, () => {
+      // Node caches the size and may ask for it again only after us.
+      process.stdout._refreshSize();
+      tell({ signal, size: [process.stdout.columns, process.stdout.rows] });
+    });
     tell({ did: 'catch' });
   },
   size: () => {
-    // Node caches the size until SIGWINCH; this asks the terminal.
     process.stdout._refreshSize();
     tell({ size: [process.stdout.columns, process.stdout.rows] });
   },

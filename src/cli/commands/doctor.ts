@@ -24,7 +24,7 @@ interface Check {
 export function define(command: Command): void {
   command
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nChanges nothing, starts no daemon, and exits with 1 when something fails.')
+    .addHelpText('after', '\nStarts no daemon, and exits with 1 when something fails.')
     .action(async ({ json }: { json?: boolean }) => {
       const checks = await examine(pathsFor());
       if (json) printJson(checks);

@@ -21,6 +21,8 @@ const CALLS_LIMIT = 1000;
 
 /** Answers that a client has not taken; past this we take no more calls from it until it reads. */
 const ANSWERS_LIMIT_BYTES = 4 << 20;
+/** Frames of one client that are taken in one turn of the event loop. */
+const FRAMES_PER_TURN = 16;
 const NOTHING = Buffer.alloc(0);
 
 interface OpenStream {
@@ -66,16 +68,36 @@ export class Connection {
   }
 
   #read(chunk: Buffer): void {
+    this.#take(this.#decoder.push(chunk));
+  }
+
+  /** Some frames, and the rest of them later: a chunk can hold thousands of calls, and each turn of the event loop belongs to everybody. */
+  #take(frames: Generator<Frame>): void {
     try {
-      for (const frame of this.#decoder.push(chunk)) this.#hear(frame);
+      for (let n = 0; n < FRAMES_PER_TURN; n++) {
+        const { done, value } = frames.next();
+        if (!done) {
+          this.#hear(value);
+          continue;
+        }
+        if (!this.#hasSaidHello) return;
+        if (this.#decoder.isMidFrame) this.#waitFor('the rest of a frame');
+        else this.#stopWaiting();
+        return;
+      }
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      this.#refuse(new WireError('bad-request', `Not understood: ${error.message}.`));
-      return;
+      return this.#refuse(new WireError('bad-request', `Not understood: ${error.message}.`));
     }
-    if (!this.#hasSaidHello) return;
-    if (this.#decoder.isMidFrame) this.#waitFor('the rest of a frame');
-    else this.#stopWaiting();
+    this.#socket.pause();
+    const goOn = () => {
+      if (this.#socket.destroyed) return;
+      // A client that does not take its answers is asked nothing more until it does.
+      if (this.#socket.writableLength > ANSWERS_LIMIT_BYTES) return void this.#socket.write(NOTHING, () => goOn());
+      this.#socket.resume();
+      this.#take(frames);
+    };
+    setImmediate(goOn);
   }
 
   #hear(frame: Frame): void {
@@ -146,11 +168,7 @@ export class Connection {
   }
 
   #send(message: object): void {
-    if (this.#socket.destroyed) return;
-    this.#socket.write(encodeJson({ jsonrpc: '2.0', ...message }));
-    if (this.#socket.writableLength <= ANSWERS_LIMIT_BYTES || this.#socket.isPaused()) return;
-    this.#socket.pause();
-    this.#socket.write(NOTHING, () => this.#socket.resume());
+    if (!this.#socket.destroyed) this.#socket.write(encodeJson({ jsonrpc: '2.0', ...message }));
   }
 
   #notify(notification: Notification): void {

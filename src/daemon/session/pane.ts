@@ -59,7 +59,8 @@ export class Pane {
       onTitle: (title) => news.titled(title),
       onBell: () => news.rang(),
       onPoison: (error) => news.poisoned(error),
-      onDrain: () => this.#resume(),
+      // Not at once: this may be told in the middle of a snapshot, and what is read again must come after it.
+      onDrain: () => queueMicrotask(() => this.#resume()),
       drainBytes: LOW_WATER_BYTES,
     });
   }

@@ -132,7 +132,7 @@ export class Sessions implements Subsystem<Calls> {
       this.#adopt(session, pty);
     } catch (error) {
       this.remove(session, { isSilent: true });
-      if (error instanceof SpawnError) throw new WireError('spawn-failed', error.message, { reason: error.reason });
+      if (error instanceof SpawnError) throw new WireError('spawn-failed', error.message + shellHint(argv, error), { reason: error.reason });
       throw error;
     }
     this.#parts.emit({ event: 'session.started', session: id, name: chosen, pid: facts.pid });
@@ -377,6 +377,11 @@ function shell(settings: { 'shell.command': string | null }, env: Readonly<Recor
 function loginName(argv: [string, ...string[]], isLogin: boolean): [string, ...string[]] {
   const isKnown = /^(ba|z|fi|k|mk|t?c|da)?sh$/.test(basename(argv[0]));
   return isLogin && isKnown ? [argv[0], '-l', ...argv.slice(1)] : argv;
+}
+
+/** tmux takes a line of shell as one argument; here that is a program of that name. */
+function shellHint(argv: readonly string[], { reason }: SpawnError): string {
+  return argv.length === 1 && reason === 'no-such-command' && /\s/.test(argv[0]!) ? `. For a line of shell, write: -- sh -c ${JSON.stringify(argv[0])}` : '';
 }
 
 function quote(name: string): string {

@@ -1,5 +1,5 @@
 import type { CoreAttributes, CoreLine, Engine, Link, SavedCursor } from './engine.ts';
-import { CELL } from './engine.ts';
+import { CELL, HAS_EXTENDED } from './engine.ts';
 
 /** How a cell looks, in a form that can be compared: the leftovers of earlier colours that upstream keeps in unused bits are gone. */
 export interface Look {
@@ -47,7 +47,8 @@ export function changePen(from: Look, to: Look, engine: Engine): string {
     if (params) out += params === '0' ? '\x1b[m' : `\x1b[${params}m`;
     // Upstream's SGR 0 takes the protection away, other terminals' does not.
     const isProtected = (to.bg & PROTECTED) !== 0;
-    if (isProtected !== ((from.bg & PROTECTED) !== 0) || (isProtected && params.startsWith('0'))) out += isProtected ? '\x1b[1"q' : '\x1b[0"q';
+    if (isProtected !== ((from.bg & PROTECTED) !== 0) || (isProtected && params.startsWith('0')))
+      out += isProtected ? '\x1b[1"q' : '\x1b[0"q';
   }
   if (from.link !== to.link) out += openLink(engine.links.get(to.link));
   return out;
@@ -124,7 +125,6 @@ const PALETTE_256 = 0x2000000;
 export const COLOR = 0x3ffffff;
 const UNDERLINE_DEFAULT = 0x3ffffff;
 const UNDERLINE = 0x10000000;
-const HAS_EXTENDED = 0x10000000;
 export const PROTECTED = 0x20000000;
 const SGR_BG_FLAGS = 0x4c000000;
 const FG_FLAGS = 0xec000000 | 0;

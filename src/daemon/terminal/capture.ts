@@ -14,7 +14,10 @@ export interface CaptureOptions {
 }
 
 /** As tmux's capture-pane reads a pane: in the alternate screen the history is still the normal screen's. */
-export function captureLines(engine: Engine, { from, to, withEscapes = false, joinWrapped = false, trimEnd = true }: CaptureOptions): string[] {
+export function captureLines(
+  engine: Engine,
+  { from, to, withEscapes = false, joinWrapped = false, trimEnd = true }: CaptureOptions,
+): string[] {
   const history = engine.normal.ybase;
   const clamp = (row: number) => Math.max(-history, Math.min(engine.rows - 1, row));
   const lines: string[] = [];

@@ -1,5 +1,5 @@
 import { changePen, isErased, type Look, lookOfCell, PLAIN, sameLook } from './attributes.ts';
-import { CELL, CODE_POINT, type CoreLine, type Engine, HAS_CONTENT, IS_COMBINED, WIDTH_SHIFT } from './engine.ts';
+import { CELL, CODE_POINT, type CoreLine, type Engine, HAS_CONTENT, HAS_EXTENDED, IS_COMBINED, WIDTH_SHIFT } from './engine.ts';
 
 /**
  * Writes rows of cells as the bytes that make them on another terminal. It knows where the other terminal's cursor and pen are, so that
@@ -11,9 +11,12 @@ export class CellWriter {
   /** What the other terminal would join the next character to; any sequence breaks it. */
   #joinState = 0;
   readonly #engine: Engine;
+  readonly #exact: boolean;
 
-  constructor(engine: Engine) {
+  /** `exact`: blanks that erasing cannot make are made all the same. Otherwise they are spaces, which look the same. */
+  constructor(engine: Engine, { exact = true }: { exact?: boolean } = {}) {
     this.#engine = engine;
+    this.#exact = exact;
   }
 
   /** Anything but printable text. */
@@ -89,9 +92,13 @@ export class CellWriter {
         this.sequence(`\x1b[${end - x}X`);
         gap += end - x;
         x = end - 1;
+      } else if (!this.#exact || (x === 0 && isDressed(line, 1) && to === 1)) {
+        close();
+        this.setPen(look);
+        this.text(' ');
       } else {
         close();
-        this.dressedBlank(x, look, line.length);
+        this.dressedBlank(x, look);
         gap = 1;
       }
       rawFg = -1;
@@ -107,17 +114,31 @@ export class CellWriter {
 
   /**
    * An empty cell that has more than a background: what is left of a wide character of which one half was overwritten. Made in the same
-   * way, since erasing leaves a background only. The cursor stands at `x` before and after.
+   * way, since erasing leaves a background only. The cursor stands at `x` before and after, and the cell to the right is blanked.
    */
-  dressedBlank(x: number, look: Look, cols: number): void {
-    const at = Math.min(x, cols - 2);
-    this.sequence(`\x1b[${at + 1}G`);
+  dressedBlank(x: number, look: Look): void {
     this.setPen(look);
-    this.sequence(`${WIDE}\x1b[${at + 2}G `);
-    if (at < x) this.sequence(`\x1b[${at + 1}G\x1b[@`);
+    this.sequence(`${WIDE}\x1b[${x + 2}G `);
     this.setPen(PLAIN);
-    // In the last column it was made one to the left and pushed there; either way its neighbour is blank again.
-    this.sequence(at < x ? `\x1b[X\x1b[${x + 1}G` : `\x1b[${x + 2}G\x1b[X\x1b[${x + 1}G`);
+    this.sequence(`\x1b[${x + 2}G\x1b[X\x1b[${x + 1}G`);
+  }
+
+  /**
+   * Makes such cells at the end of a blank row, where there is no room to the right: one column to the left, then they are pushed. Returns
+   * the column where they begin, or the row's length; the cursor is at the row's beginning before and after. The one exception to an exact
+   * copy: in a row of nothing else, the first is made a space, which looks the same.
+   */
+  dressedEnd(line: CoreLine): number {
+    let start = line.length;
+    while (start > 1 && isDressed(line, start - 1)) start--;
+    if (start === line.length) return start;
+    this.sequence(`\x1b[${start}G`);
+    for (let x = start; x < line.length; x++) {
+      this.dressedBlank(x - 1, lookOfCell(line, x));
+      this.sequence('\x1b[C');
+    }
+    this.sequence(`\x1b[${start}G\x1b[@\r`);
+    return start;
   }
 }
 
@@ -135,4 +156,3 @@ export function isDressed(line: CoreLine, x: number): boolean {
 
 const WIDE = '一';
 const NARROW = 2;
-const HAS_EXTENDED = 0x10000000;

@@ -16,7 +16,12 @@ export class Emulator {
   #isAnswering = false;
   #answers = '';
 
-  constructor({ cols, rows, scrollbackLines, answer }: { cols: number; rows: number; scrollbackLines: number; answer(bytes: Uint8Array): void }) {
+  constructor({
+    cols,
+    rows,
+    scrollbackLines,
+    answer,
+  }: { cols: number; rows: number; scrollbackLines: number; answer(bytes: Uint8Array): void }) {
     this.#answer = answer;
     this.engine = new Engine({ cols, rows, scrollbackLines });
     const reply = (text: string) => {

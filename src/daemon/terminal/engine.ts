@@ -18,7 +18,14 @@ export class Engine {
   #normal!: CoreBuffer;
 
   constructor({ cols, rows, scrollbackLines }: { cols: number; rows: number; scrollbackLines: number }) {
-    this.#terminal = new Terminal({ cols, rows, scrollback: scrollbackLines, allowProposedApi: true, logLevel: 'off', windowOptions: { pushTitle: true, popTitle: true } });
+    this.#terminal = new Terminal({
+      cols,
+      rows,
+      scrollback: scrollbackLines,
+      allowProposedApi: true,
+      logLevel: 'off',
+      windowOptions: { pushTitle: true, popTitle: true },
+    });
     this.core = (this.#terminal as unknown as { _core: Core })._core;
     this.#terminal.loadAddon(new UnicodeGraphemesAddon() as never);
     this.#watchNormalBuffer();
@@ -36,13 +43,18 @@ export class Engine {
     for (const [buffer, saved] of this.#buffersWithSaved()) {
       buffer.savedX = saved.x;
       buffer.savedY = buffer.ybase + saved.row;
+      // Upstream gives memory back from a timer, and writes to the console when that is late. `mendLines` does it at once.
+      buffer._memoryCleanupQueue = { clear() {}, enqueue() {} };
     }
     this.core.resize(cols, rows);
+    this.#mendTop();
     for (const [buffer, saved] of this.#buffersWithSaved()) {
       saved.x = Math.min(saved.x, cols - 1);
       saved.row = Math.max(0, Math.min(rows - 1, buffer.savedY - buffer.ybase));
-      mendCutCharacters(buffer);
+      mendLines(buffer, cols);
     }
+    // The last printed character may be anywhere now: nothing joins it, nothing repeats it.
+    this.core._inputHandler._parser.precedingJoinState = 0;
     const first = this.normal.lines.get(0);
     if (first) first.isWrapped = false;
   }
@@ -123,6 +135,16 @@ export class Engine {
       const first = lines.get(0);
       if (first) first.isWrapped = false;
     });
+  }
+
+  /** With a full history (or none) upstream's reflow counts lines to the history that it has not got, and the screen reaches beyond its last line. */
+  #mendTop(): void {
+    const { normal, rows } = this;
+    while (normal.lines.length > normal.ybase + rows) normal.lines.pop();
+    const missing = Math.min(normal.ybase, normal.ybase + rows - normal.lines.length);
+    normal.ybase -= missing;
+    normal.ydisp = normal.ybase;
+    normal.y = Math.min(rows - 1, normal.y + missing);
   }
 
   #wasReset(): void {
@@ -209,11 +231,17 @@ let letters: Map<Charset, string> | undefined;
 export const GROUND = 0;
 const SWEEP_AT_LEAST = 1024;
 
-/** A resize that does not reflow (the alternate screen, the cursor's line) cuts through wide characters. Terminals show nothing there, and half a character could not be written to another terminal. */
-function mendCutCharacters(buffer: CoreBuffer): void {
+/**
+ * A resize that does not reflow (the alternate screen, the cursor's line) cuts through wide characters. Terminals show nothing there, and
+ * half a character could not be written to another terminal. Rows of the alternate screen keep their old length when it gets narrower,
+ * and what had been cut off comes back later.
+ */
+function mendLines(buffer: CoreBuffer, cols: number): void {
   for (let y = 0; y < buffer.lines.length; y++) {
     const line = buffer.lines.get(y);
     if (!line) continue;
+    if (line.length > cols) line.resize(cols, undefined);
+    line.cleanupMemory();
     for (let x = 0; x < line.length; x++) {
       const content = line._data[x * CELL]!;
       const width = content >>> WIDTH_SHIFT;
@@ -229,6 +257,8 @@ export const WIDTH_SHIFT = 22;
 export const HAS_CONTENT = 0x3fffff;
 export const CODE_POINT = 0x1fffff;
 export const IS_COMBINED = 0x200000;
+/** In the background: there is more in `_extendedAttrs`. */
+export const HAS_EXTENDED = 0x10000000;
 
 const require = createRequire(import.meta.url);
 const { Terminal } = require('@xterm/headless') as typeof import('@xterm/headless');
@@ -262,6 +292,9 @@ export interface Params {
 export interface CoreLine {
   length: number;
   isWrapped: boolean;
+  resize(cols: number, fill: undefined): void;
+  cleanupMemory(): void;
+  copyCellsFrom(source: CoreLine, sourceColumn: number, column: number, length: number, inReverse: boolean): void;
   _data: Uint32Array;
   _combined: Record<number, string>;
   _extendedAttrs: Record<number, CoreExtended | undefined>;
@@ -281,8 +314,9 @@ export interface CoreAttributes {
 }
 
 export interface CoreBuffer {
-  lines: { length: number; get(index: number): CoreLine | undefined; onTrim(listener: (count: number) => void): void };
+  lines: { length: number; get(index: number): CoreLine | undefined; pop(): void; onTrim(listener: (count: number) => void): void };
   ybase: number;
+  ydisp: number;
   x: number;
   y: number;
   scrollTop: number;
@@ -290,6 +324,7 @@ export interface CoreBuffer {
   tabs: Record<number, boolean | undefined>;
   savedX: number;
   savedY: number;
+  _memoryCleanupQueue: { clear(): void; enqueue(): void };
 }
 
 export interface Core {
@@ -315,7 +350,12 @@ export interface Core {
   coreMouseService: { activeProtocol: 'NONE' | 'X10' | 'VT200' | 'DRAG' | 'ANY' };
   optionsService: { options: { convertEol: boolean; cursorBlink: boolean } };
   unicodeService: { charProperties(codePoint: number, preceding: number): number };
-  _charsetService: { glevel: number; _charsets: (Charset | undefined)[]; setgCharset(slot: number, charset: Charset | undefined): void; setgLevel(level: number): void };
+  _charsetService: {
+    glevel: number;
+    _charsets: (Charset | undefined)[];
+    setgCharset(slot: number, charset: Charset | undefined): void;
+    setgLevel(level: number): void;
+  };
   _oscLinkService: { registerLink(link: Link): number; addLineToLink(): void; getLinkData(id: number): Link | undefined };
   _inputHandler: CoreInputHandler;
   resize(cols: number, rows: number): void;
@@ -340,6 +380,7 @@ export interface CoreInputHandler {
   _resetBufferLine(y: number, respectProtect: boolean): void;
   _restrictCursor(maxCol?: number): void;
   parse(bytes: Uint8Array): void;
+  print(codes: Uint32Array, start: number, end: number): void;
   registerOscHandler(id: number, handler: (data: string) => boolean): void;
   registerDcsHandler(id: SequenceId, handler: (data: string, params: Params) => boolean): void;
   saveCursor(params?: unknown): boolean;

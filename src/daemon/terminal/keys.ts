@@ -64,7 +64,7 @@ export function encodeKey(name: string, modes: KeyModes): string | null {
   let modifiers = 0;
   // "^x" is an old spelling of C-x. A lone "^" is itself.
   if (/^\^.$/u.test(rest)) [rest, modifiers] = [rest.slice(1), MODIFIERS.C!];
-  for (let match; (match = /^([CMS])-(.+)$/su.exec(rest)); rest = match[2]!) modifiers |= MODIFIERS[match[1]!]!;
+  for (let match; (match = /^([cms])-(.+)$/isu.exec(rest)); rest = match[2]!) modifiers |= MODIFIERS[match[1]!.toUpperCase()]!;
   const named = KEYS.get(rest.toLowerCase());
   if (named) return encodeNamed(named, modifiers, modes);
   if (modifiers === 0 || [...rest].length !== 1) return null;
@@ -97,7 +97,7 @@ function encodeCode(code: number, bytes: string, modifiers: number, { kittyFlags
   return modifiers & MODIFIERS.S! && code === 9 ? '\x1b[Z' : modifiers & MODIFIERS.M! ? `\x1b${plain}` : plain;
 }
 
-function encodeCharacter(character: string, modifiers: number, modes: KeyModes): string | null {
+function encodeCharacter(character: string, modifiers: number, modes: KeyModes): string {
   const { kittyFlags, modifyOtherKeys } = modes;
   const codePoint = character.codePointAt(0)!;
   const lower = character.toLowerCase().codePointAt(0)!;
@@ -109,5 +109,7 @@ function encodeCharacter(character: string, modifiers: number, modes: KeyModes):
   const customary: Record<string, number> = { ' ': 0, '2': 0, '3': 27, '4': 28, '5': 29, '6': 30, '7': 31, '8': 127, '?': 127, '/': 31 };
   const upper = character.toUpperCase().codePointAt(0)!;
   const control = customary[character] ?? (upper >= 0x40 && upper <= 0x5f ? upper & 0x1f : null);
-  return control === null || codePoint > 0x7f ? null : meta + String.fromCharCode(control);
+  if (control !== null && codePoint <= 0x7f) return meta + String.fromCharCode(control);
+  // A terminal sends the character alone when Ctrl does nothing to it; a name of a key is never typed out as text.
+  return modifyOtherKeys > 0 ? `\x1b[27;${modifiers + 1};${lower}~` : meta + character;
 }

@@ -45,7 +45,9 @@ export class Modes {
       const mode = params.params[i]!;
       const encoding = ENCODINGS.get(mode);
       if (encoding) this.mouseEncoding = isSet ? encoding : 'default';
-      if (PASSED_ON.has(mode)) this.passedOn.set(mode, isSet);
+      if (!PASSED_ON.has(mode)) continue;
+      if (!isSet && OFF_EVERYWHERE.has(mode)) this.passedOn.delete(mode);
+      else this.passedOn.set(mode, isSet);
     }
     return false;
   }
@@ -78,10 +80,12 @@ export class Modes {
   }
 
   #watchColors(onColorQuery: (color: number) => void): void {
-    const set = (color: number, spec: string) => (spec === '?' ? onColorQuery(color) : spec && spec.length <= 64 && this.colors.set(color, spec));
+    const set = (color: number, spec: string) =>
+      spec === '?' ? onColorQuery(color) : spec && spec.length <= 64 && this.colors.set(color, spec);
     this.#engine.onOsc(4, (data) => {
       const slots = data.split(';');
-      for (let i = 0; i + 1 < slots.length; i += 2) if (/^\d{1,3}$/.test(slots[i]!) && Number(slots[i]) < 256) set(Number(slots[i]), slots[i + 1]!);
+      for (let i = 0; i + 1 < slots.length; i += 2)
+        if (/^\d{1,3}$/.test(slots[i]!) && Number(slots[i]) < 256) set(Number(slots[i]), slots[i + 1]!);
       return true;
     });
     this.#engine.onOsc(104, (data) => {
@@ -126,6 +130,9 @@ export const ENCODINGS: ReadonlyMap<number, MouseEncoding> = new Map([
 
 /** Reverse video; key repeat; wheel as arrows; what Alt and Delete send; urgency and raising at a bell; colour scheme reports. */
 export const PASSED_ON: ReadonlySet<number> = new Set([5, 8, 1007, 1034, 1035, 1036, 1037, 1039, 1042, 1043, 2031]);
+
+/** Those of them that every terminal begins without, and that `RESET_TERMINAL` resets. The others' defaults are the user's affair. */
+const OFF_EVERYWHERE: ReadonlySet<number> = new Set([5, 2031]);
 
 const KITTY_STACK_LIMIT = 16;
 

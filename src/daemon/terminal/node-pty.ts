@@ -222,8 +222,11 @@ class NodePty implements Pty {
   dismiss(): void {}
 
   async release(): Promise<void> {
-    // With the last handle on the master the kernel hangs the terminal up, which is the SIGHUP.
+    if (this.#reader.closed) return;
+    const closed = new Promise<void>((resolve) => this.#reader.once('close', () => resolve()));
+    // With the last handle on the master the kernel hangs the terminal up, which is the SIGHUP. The stream closes it in a later turn.
     this.#close();
+    await closed;
   }
 
   /** Called once the native side has reaped the program. */

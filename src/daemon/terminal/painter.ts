@@ -53,7 +53,7 @@ export class Painter {
   #row(engine: Engine, y: number): string {
     const line = y < engine.rows ? engine.active.lines.get(engine.active.ybase + y) : undefined;
     if (!line) return '';
-    const writer = new CellWriter(engine);
+    const writer = new CellWriter(engine, { exact: false });
     const to = Math.min(this.#left + this.#cols, CellWriter.end(line));
     let from = this.#left;
     // A wide character cut by either edge shows nothing.
@@ -62,7 +62,7 @@ export class Painter {
       from++;
     }
     const isCut = to === this.#left + this.#cols && to > from && widthAt(line, to - 1) === 2;
-    writer.cells(line, from, isCut ? to - 1 : to, { columnOffset: this.#left, width: this.#cols });
+    writer.cells(line, from, isCut ? to - 1 : to);
     if (isCut) this.#cut(writer, line, to - 1);
     writer.setPen(PLAIN);
     return writer.out;

@@ -64,132 +64,115 @@ export function answerQueries(engine: Engine, modes: Modes, reply: (text: string
  * colour and asks for one is taken out whole; nobody writes that. C1 controls are looked for in their ESC form only.
  */
 export class QueryFilter {
-  #state: 'ground' | 'escape' | 'csi' | 'string' | 'string-escape' | 'passing' | 'passing-escape' = 'ground';
+  #state: 'ground' | 'escape' | 'csi' | 'string' | 'string-escape' | 'long-string' = 'ground';
+  /** The sequence so far, from its ESC. */
   #held: number[] = [];
+  /** That ESC also ended a sequence or string which has been passed on. If it is taken out, something else must end that. */
+  #isInterrupting = false;
+  #isOsc = false;
+  #out: Buffer = Buffer.alloc(0);
+  #length = 0;
 
   strip(bytes: Uint8Array): Uint8Array {
     if (this.#state === 'ground' && bytes.indexOf(ESC) < 0 && bytes.indexOf(ENQ) < 0) return bytes;
-    const out = Buffer.allocUnsafe(bytes.length + this.#held.length + 1);
-    let length = 0;
-    const pass = (from: readonly number[]) => {
-      for (const byte of from) out[length++] = byte;
-    };
-    const release = () => {
-      pass(this.#held);
-      this.#held = [];
-    };
-    for (const byte of bytes) {
-      switch (this.#state) {
-        case 'ground':
-          if (byte === ESC) this.#begin();
-          else if (byte !== ENQ) out[length++] = byte;
-          continue;
-        case 'escape':
-          this.#held.push(byte);
-          if (byte === 0x5b) this.#state = 'csi';
-          else if (byte === 0x5d || byte === 0x50 || byte === 0x5f || byte === 0x5e || byte === 0x58) this.#state = 'string';
-          else if (byte === ESC) {
-            this.#held.pop();
-            release();
-            this.#begin();
-          } else if (byte < 0x20 && byte !== CAN && byte !== SUB) continue;
-          else {
-            // ESC Z is the oldest way to ask who is there. Intermediates need no waiting: what follows them is no query.
-            if (byte === 0x5a) this.#held = this.#held.filter(isControl);
-            release();
-            this.#state = 'ground';
-          }
-          continue;
-        case 'csi':
-          if (byte === ESC) {
-            release();
-            this.#begin();
-            continue;
-          }
-          this.#held.push(byte);
-          if (byte === CAN || byte === SUB) {
-            release();
-            this.#state = 'ground';
-          } else if (byte >= 0x40 && byte < 0x7f) {
-            // Control characters inside a sequence are acted upon: they stay.
-            if (isCsiQuery(this.#held)) this.#held = this.#held.filter(isControl);
-            release();
-            this.#state = 'ground';
-          } else if (this.#held.length > HELD_LIMIT_BYTES) {
-            release();
-            this.#state = 'ground';
-          }
-          continue;
-        case 'string':
-          this.#held.push(byte);
-          if (byte === ESC) this.#state = 'string-escape';
-          else if (byte === CAN || byte === SUB || (byte === BEL && this.#held[1] === 0x5d)) {
-            if (byte === BEL && isStringQuery(this.#held)) this.#held = [];
-            release();
-            this.#state = 'ground';
-          } else if (this.#held.length > HELD_LIMIT_BYTES) {
-            this.#isBellEnding = this.#held[1] === 0x5d;
-            release();
-            this.#state = 'passing';
-          }
-          continue;
-        case 'string-escape': {
-          // The ESC ends the string; with a backslash it is the end, with anything else a beginning as well.
-          this.#held.pop();
-          const isQuery = isStringQuery(this.#held);
-          if (byte === 0x5c) {
-            if (isQuery) this.#held = [];
-            else this.#held.push(ESC, byte);
-            release();
-            this.#state = 'ground';
-            continue;
-          }
-          if (isQuery) this.#held = [];
-          release();
-          this.#begin();
-          this.#afterEscape(byte, pass, release);
-          continue;
+    // One more for the ESC of 'string-escape', which is held in the state.
+    this.#out = Buffer.allocUnsafe(bytes.length + this.#held.length + 1);
+    this.#length = 0;
+    for (const byte of bytes) this.#step(byte);
+    return this.#out.subarray(0, this.#length);
+  }
+
+  #step(byte: number): void {
+    switch (this.#state) {
+      case 'ground':
+        if (byte === ESC) this.#begin(false);
+        else if (byte !== ENQ) this.#pass(byte);
+        return;
+      case 'escape':
+        if (byte === ESC) {
+          this.#end('passes');
+          this.#begin(true);
+          return;
         }
-        case 'passing':
-          if (byte === ESC) this.#begin();
-          else out[length++] = byte;
-          if (byte === ESC) this.#state = 'passing-escape';
-          else if (byte === CAN || byte === SUB || (byte === BEL && this.#isBellEnding)) this.#state = 'ground';
-          continue;
-        case 'passing-escape':
-          this.#begin();
-          this.#afterEscape(byte, pass, release);
-          continue;
+        this.#held.push(byte);
+        if (byte === 0x5b) this.#state = 'csi';
+        else if (STRING_OPENINGS.has(byte)) {
+          this.#state = 'string';
+          this.#isOsc = byte === 0x5d;
+        } else if (byte >= 0x20 || isCancel(byte)) {
+          // ESC Z is the oldest way to ask who is there. ESC with an intermediate is never a query, so its end is not waited for.
+          this.#end(byte === 0x5a ? 'goes' : 'passes');
+        }
+        return;
+      case 'csi':
+        if (byte === ESC) {
+          this.#end('passes');
+          this.#begin(true);
+          return;
+        }
+        this.#held.push(byte);
+        if (byte >= 0x40 && byte < 0x7f) this.#end(isCsiQuery(this.#held) ? 'goes' : 'passes');
+        else if (isCancel(byte) || this.#held.length > HELD_LIMIT_BYTES) this.#end('passes');
+        return;
+      case 'string':
+        if (byte === ESC) this.#state = 'string-escape';
+        else if (byte === BEL && this.#isOsc && isStringQuery(this.#held)) this.#end('goes');
+        else {
+          this.#held.push(byte);
+          if (isCancel(byte) || (byte === BEL && this.#isOsc)) this.#end('passes');
+          else if (this.#held.length > HELD_LIMIT_BYTES) {
+            this.#end('passes');
+            this.#state = 'long-string';
+          }
+        }
+        return;
+      case 'string-escape': {
+        // The ESC ends the string; with a backslash it is the end, with anything else a beginning as well.
+        const fate = isStringQuery(this.#held) ? 'goes' : 'passes';
+        if (byte === 0x5c) {
+          this.#held.push(ESC, byte);
+          this.#end(fate);
+          return;
+        }
+        this.#end(fate);
+        this.#begin(fate === 'passes');
+        this.#step(byte);
+        return;
       }
+      case 'long-string':
+        if (byte === ESC) this.#begin(true);
+        else {
+          this.#pass(byte);
+          if (isCancel(byte) || (byte === BEL && this.#isOsc)) this.#state = 'ground';
+        }
+        return;
     }
-    return out.subarray(0, length);
   }
 
-  #isBellEnding = false;
-
-  #begin(): void {
-    this.#held = [ESC];
+  #begin(isInterrupting: boolean): void {
     this.#state = 'escape';
+    this.#held = [ESC];
+    this.#isInterrupting = isInterrupting;
   }
 
-  /** The byte after an ESC that was seen while in a string: the same choices as in 'escape'. */
-  #afterEscape(byte: number, pass: (bytes: readonly number[]) => void, release: () => void): void {
-    this.#held.push(byte);
-    if (byte === 0x5b) this.#state = 'csi';
-    else if (byte === 0x5d || byte === 0x50 || byte === 0x5f || byte === 0x5e || byte === 0x58) this.#state = 'string';
-    else if (byte === ESC) {
-      this.#held = [];
-      pass([ESC]);
-      this.#begin();
-    } else if (byte >= 0x20 || byte === CAN || byte === SUB) {
-      if (byte === 0x5a) this.#held = [];
-      release();
-      this.#state = 'ground';
-    }
+  #end(fate: 'passes' | 'goes'): void {
+    if (fate === 'goes' && this.#isInterrupting) for (const byte of STRING_TERMINATOR) this.#pass(byte);
+    // Control characters inside a sequence are acted upon, so they stay; inside a string they are part of it.
+    const isSequence = this.#state === 'csi' || this.#state === 'escape';
+    for (const byte of this.#held) if (fate === 'passes' || (isSequence && byte < 0x20 && byte !== ESC)) this.#pass(byte);
+    this.#held = [];
+    this.#state = 'ground';
+  }
+
+  #pass(byte: number): void {
+    this.#out[this.#length++] = byte;
   }
 }
 
-const isControl = (byte: number) => byte < 0x20 && byte !== ESC;
+/** OSC, DCS, APC, PM and SOS. */
+const STRING_OPENINGS: ReadonlySet<number> = new Set([0x5d, 0x50, 0x5f, 0x5e, 0x58]);
+const STRING_TERMINATOR = [0x1b, 0x5c];
+const isCancel = (byte: number) => byte === CAN || byte === SUB;
 
 function isCsiQuery(held: readonly number[]): boolean {
   const text = String.fromCharCode(...held.filter((byte) => byte >= 0x20));
@@ -252,7 +235,8 @@ function privateMode(engine: Engine, modes: Modes, mode: number): number {
   const dec = coreService.decPrivateModes;
   const known = new Map<number, boolean>([
     [1, dec.applicationCursorKeys],
-    [5, modes.passedOn.get(5) ?? false],
+    [5, modes.passedOn.has(5)],
+    [2031, modes.passedOn.has(2031)],
     [6, dec.origin],
     [7, dec.wraparound],
     [9, coreMouseService.activeProtocol === 'X10'],
@@ -299,11 +283,24 @@ function settingValue(engine: Engine, setting: string): string | null {
 /** `rgb:h/h/h` to `rgb:hhhh/hhhh/hhhh` and `#rgb` to `#rrrrggggbbbb`, as xterm reports them; null for names, which we do not know. */
 function toRgb(spec: string | undefined): string | null {
   const slashed = /^rgb:([\da-f]{1,4})\/([\da-f]{1,4})\/([\da-f]{1,4})$/i.exec(spec ?? '');
-  if (slashed) return `rgb:${slashed.slice(1).map((hex) => hex.repeat(4).slice(0, 4)).join('/').toLowerCase()}`;
+  if (slashed)
+    return `rgb:${slashed
+      .slice(1)
+      .map((hex) => hex.repeat(4).slice(0, 4))
+      .join('/')
+      .toLowerCase()}`;
   const hash = /^#((?:[\da-f]{3}){1,4})$/i.exec(spec ?? '')?.[1];
   if (!hash) return null;
   const digits = hash.length / 3;
-  return `rgb:${[0, 1, 2].map((i) => hash.slice(i * digits, (i + 1) * digits).repeat(4).slice(0, 4)).join('/').toLowerCase()}`;
+  return `rgb:${[0, 1, 2]
+    .map((i) =>
+      hash
+        .slice(i * digits, (i + 1) * digits)
+        .repeat(4)
+        .slice(0, 4),
+    )
+    .join('/')
+    .toLowerCase()}`;
 }
 
 /** xterm's palette; light grey on black for the rest, since nobody told us better and most terminals are dark. */
@@ -322,8 +319,22 @@ function rgb(parts: readonly number[]): string {
 }
 
 const BASIC = [
-  [0, 0, 0], [205, 0, 0], [0, 205, 0], [205, 205, 0], [0, 0, 238], [205, 0, 205], [0, 205, 205], [229, 229, 229],
-  [127, 127, 127], [255, 0, 0], [0, 255, 0], [255, 255, 0], [92, 92, 255], [255, 0, 255], [0, 255, 255], [255, 255, 255],
+  [0, 0, 0],
+  [205, 0, 0],
+  [0, 205, 0],
+  [205, 205, 0],
+  [0, 0, 238],
+  [205, 0, 205],
+  [0, 205, 205],
+  [229, 229, 229],
+  [127, 127, 127],
+  [255, 0, 0],
+  [0, 255, 0],
+  [255, 255, 0],
+  [92, 92, 255],
+  [255, 0, 255],
+  [0, 255, 255],
+  [255, 255, 255],
 ] as const;
 
 const ESC = 0x1b;

@@ -1,16 +1,48 @@
-import { CELL, type Engine, HAS_CONTENT, type Params, savedNothing, WIDTH_SHIFT } from './engine.ts';
+import {
+  CELL,
+  type CoreLine,
+  type Engine,
+  HAS_CONTENT,
+  HAS_EXTENDED,
+  IS_COMBINED,
+  type Params,
+  savedNothing,
+  WIDTH_SHIFT,
+} from './engine.ts';
 
 /**
  * Defects of `@xterm/headless` 6.0.0 that would make our screen wrong, slow or unreproducible elsewhere, each put right at its cause.
  * The handlers run before upstream's; false hands the sequence on to it.
  */
 export function repair(engine: Engine): void {
+  repairReflow(engine);
   repairSavedCursor(engine);
   repairLinks(engine);
   repairErase(engine);
   repairPendingWrap(engine);
   repairCutCharacters(engine);
+  repairUnwrapped(engine);
   boundCounts(engine);
+}
+
+/**
+ * Reflow copies cells, but not underline styles, colours and links (a FIXME upstream), and takes along combined characters that had been
+ * overwritten long ago. All lines share one prototype, so this is done once.
+ */
+function repairReflow(engine: Engine): void {
+  const prototype = Object.getPrototypeOf(engine.normal.lines.get(0)) as CoreLine & { isRepaired?: true };
+  if (prototype.isRepaired) return;
+  prototype.isRepaired = true;
+  prototype.copyCellsFrom = function (source, sourceColumn, column, length, inReverse) {
+    for (let i = 0; i < length; i++) {
+      const step = inReverse ? length - 1 - i : i;
+      const from = sourceColumn + step;
+      const to = column + step;
+      for (let part = 0; part < CELL; part++) this._data[to * CELL + part] = source._data[from * CELL + part]!;
+      if (this._data[to * CELL]! & IS_COMBINED) this._combined[to] = source._combined[from]!;
+      if (this._data[to * CELL + 2]! & HAS_EXTENDED) this._extendedAttrs[to] = source._extendedAttrs[from];
+    }
+  };
 }
 
 /**
@@ -138,13 +170,54 @@ function repairCutCharacters(engine: Engine): void {
   }
 }
 
+/**
+ * Without autowrap a wide character that does not fit is not printed, but upstream remembers it as if it were, and the next combining
+ * mark lands on whatever stands before the cursor. How much goes wrong depends on the chunks. So here it goes one by one.
+ */
+function repairUnwrapped(engine: Engine): void {
+  const { core } = engine;
+  const handler = core._inputHandler;
+  const print = handler.print.bind(handler);
+  handler.print = (codes, start, end) => {
+    if (core.coreService.decPrivateModes.wraparound) {
+      print(codes, start, end);
+      return;
+    }
+    for (let i = start; i < end; i++) {
+      const before = handler._parser.precedingJoinState;
+      const properties = engine.joined(codes[i]!, before);
+      const width = (properties >> 1) & 3;
+      const grows = properties & 1 ? width - ((before >> 1) & 3) : width;
+      if (width === 2 && engine.active.x + grows > engine.cols) {
+        engine.active.x = engine.cols - 1;
+        handler._parser.precedingJoinState = 0;
+        continue;
+      }
+      // Standing after the last column it prints into it, and must see that this may cut a wide character.
+      if (grows > 0 && engine.active.x + grows > engine.cols) engine.active.x = engine.cols - 1;
+      print(codes, i, i + 1);
+    }
+  };
+}
+
 /** `CSI 2147483647 S` loops two thousand million times and `CSI 2147483647 b` allocates 8 GB. More than a screenful of scrolling is a screenful; nobody repeats a character more than 65,535 times. */
 function boundCounts(engine: Engine): void {
   const bound = (limit: () => number) => (params: Params) => {
     if (params.params[0]! > limit()) params.params[0] = limit();
     return false;
   };
-  for (const final of ['S', 'T', 'L', 'M']) engine.onCsi({ final }, bound(() => engine.rows));
-  for (const final of ['I', 'Z']) engine.onCsi({ final }, bound(() => engine.cols));
-  engine.onCsi({ final: 'b' }, bound(() => 65_535));
+  for (const final of ['S', 'T', 'L', 'M'])
+    engine.onCsi(
+      { final },
+      bound(() => engine.rows),
+    );
+  for (const final of ['I', 'Z'])
+    engine.onCsi(
+      { final },
+      bound(() => engine.cols),
+    );
+  engine.onCsi(
+    { final: 'b' },
+    bound(() => 65_535),
+  );
 }

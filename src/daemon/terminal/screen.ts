@@ -1,7 +1,7 @@
+import { type CaptureOptions, captureLines } from './capture.ts';
 import { Emulator } from './emulator.ts';
 import type { MouseEncoding } from './modes.ts';
 import { type Pump, type Pumped, pump as sharedPump } from './pump.ts';
-import { type CaptureOptions, captureLines } from './capture.ts';
 
 /**
  * A pane's screen: what a late joiner will be shown, and who answers the program's queries while nobody is attached. Bytes are queued and
@@ -60,7 +60,8 @@ export class Screen {
   snapshot({ history, onto = 'used' }: { history: 'all' | 'none' | { sinceLine: number }; onto?: 'used' | 'new' }): Uint8Array {
     this.settle();
     const { normal, linesScrolled } = this.#emulator.engine;
-    const firstLine = history === 'all' ? 0 : history === 'none' ? normal.ybase : history.sinceLine - this.#scrolledBefore - (linesScrolled - normal.ybase);
+    const firstLine =
+      history === 'all' ? 0 : history === 'none' ? normal.ybase : history.sinceLine - this.#scrolledBefore - (linesScrolled - normal.ybase);
     return this.#emulator.snapshot({ firstLine: Math.max(0, Math.min(normal.ybase, firstLine)), onto });
   }
 

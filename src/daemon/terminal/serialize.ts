@@ -64,14 +64,11 @@ function writeLines(writer: CellWriter, engine: Engine, buffer: CoreBuffer, firs
     const line = buffer.lines.get(i)!;
     const next = i + 1 < end ? buffer.lines.get(i + 1) : undefined;
     const isAtBottom = i - firstLine >= rows - 1;
-    const how = next?.isWrapped ? wayToWrap(line, next, { cols, rows, isAtBottom, afterNext: i + 2 < end ? buffer.lines.get(i + 2) : undefined }) : 'not';
+    const how = next?.isWrapped
+      ? wayToWrap(line, next, { cols, rows, isAtBottom, afterNext: i + 2 < end ? buffer.lines.get(i + 2) : undefined })
+      : 'not';
     if (how === 'before') wrapBefore(writer, cols);
-    const lastIsDressed = how !== 'early' && isDressed(line, cols - 1);
-    if (lastIsDressed) {
-      writer.dressedBlank(cols - 1, lookOfCell(line, cols - 1), cols);
-      writer.sequence('\r');
-    }
-    const length = how === 'early' || lastIsDressed ? cols - 1 : CellWriter.end(line);
+    const length = how === 'early' ? cols - 1 : Math.min(writer.dressedEnd(line), CellWriter.end(line));
     writer.cells(line, 0, length);
     if (!next) break;
     switch (how) {
@@ -152,7 +149,10 @@ function tabStops(buffer: CoreBuffer, cols: number): string {
 
 function kittyKeys({ flags, stack }: KittyKeys): string {
   const levels = [...stack, flags];
-  return `\x1b[<99u\x1b[=${levels[0]};1u${levels.slice(1).map((level) => `\x1b[>${level}u`).join('')}`;
+  return `\x1b[<99u\x1b[=${levels[0]};1u${levels
+    .slice(1)
+    .map((level) => `\x1b[>${level}u`)
+    .join('')}`;
 }
 
 /** All that neither moves the cursor nor stands in the way of drawing it. */
@@ -161,12 +161,14 @@ function settings(engine: Engine, modes: Modes): string {
   const handler = engine.core._inputHandler;
   let out = '';
   if (modes.workingDirectory !== null) out += `\x1b]7;${modes.workingDirectory}\x1b\\`;
+  // Where the program never named one, what it has put aside is the user's own title.
+  for (const title of handler._windowTitleStack) out += modes.hasTitle ? `\x1b]2;${title}\x1b\\\x1b[22;2t` : '\x1b[22;2t';
   if (modes.hasTitle) {
-    for (const title of handler._windowTitleStack) out += `\x1b]2;${title}\x1b\\\x1b[22;2t`;
     if (handler._iconName) out += `\x1b]1;${handler._iconName}\x1b\\`;
     out += `\x1b]2;${handler._windowTitle}\x1b\\`;
   }
-  for (const [color, spec] of modes.colors) out += color < 256 ? `\x1b]4;${color};${spec}\x1b\\` : `\x1b]${color - SPECIAL_COLOR};${spec}\x1b\\`;
+  for (const [color, spec] of modes.colors)
+    out += color < 256 ? `\x1b]4;${color};${spec}\x1b\\` : `\x1b]${color - SPECIAL_COLOR};${spec}\x1b\\`;
   for (const [mode, isSet] of modes.passedOn) out += `\x1b[?${mode}${isSet ? 'h' : 'l'}`;
   const mouse = MOUSE[engine.core.coreMouseService.activeProtocol];
   if (mouse) out += `\x1b[?${mouse}h`;

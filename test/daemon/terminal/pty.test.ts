@@ -4,11 +4,19 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SpawnError } from '../../../src/daemon/terminal/pty.ts';
-import { PtyRig } from '../../support/pty.ts';
+import { type Pty, SpawnError } from '../../../src/daemon/terminal/pty.ts';
+import { PtyRig, type Started } from '../../support/pty.ts';
 
 /** Waits in the foreground for signals: `wait` is what a shell lets a trap interrupt. */
 const WAIT = 'sleep 1000 & sleeper=$!; while :; do wait $sleeper; done';
+
+/** Starts `cat` and shows that it runs: until then its loader may have files open. */
+async function startCat(rig: PtyRig, backend: Pty['backend']): Promise<Started> {
+  const started = await rig.start(backend, ['cat']);
+  started.pty.write(Buffer.from('x\n'));
+  await started.output.shows('x\r\nx\r\n');
+  return started;
+}
 
 describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
   test('starts a program with its arguments, directory and size', async () => {
@@ -111,9 +119,8 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
 
   test('gives a program no descriptors but its terminal', async () => {
     await using rig = new PtyRig();
-    const all = [];
-    for (let i = 0; i < 3; i++) all.push(await rig.shell(backend, 'printf ready; exec cat'));
-    for (const { output } of all) await output.shows('ready');
+    const all: Started[] = [];
+    for (let i = 0; i < 3; i++) all.push(await startCat(rig, backend));
     for (const { pty } of all) {
       expect(readdirSync(`/proc/${pty.pid}/fd`).sort()).toEqual(['0', '1', '2']);
       // Field 8 of stat: its terminal has it in the foreground, so it is a session leader with a controlling terminal.
@@ -124,21 +131,17 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
   test('gives a program no terminal of another, wherever its descriptor is', async () => {
     await using rig = new PtyRig();
     const fillers = Array.from({ length: 40 }, () => openSync('/dev/null', 'r'));
-    const other = await rig.shell(backend, 'printf ready; exec cat');
+    await startCat(rig, backend);
     for (const fd of fillers) closeSync(fd);
     // With the lower numbers free again, the next program starts while there is a gap below the first one's descriptor.
-    const { pty, output } = await rig.shell(backend, 'printf ready; exec cat');
-    await Promise.all([other.output.shows('ready'), output.shows('ready')]);
+    const { pty } = await startCat(rig, backend);
     expect(readdirSync(`/proc/${pty.pid}/fd`).sort()).toEqual(['0', '1', '2']);
   });
 
   test('starts a program with every signal at its default and none blocked', async () => {
     await using rig = new PtyRig();
-    const { pty, output } = await rig.shell(backend, 'printf ready; exec cat');
-    await output.shows('ready');
-    // `cat` has no handlers of its own, and is known to run once it has echoed.
-    pty.write(Buffer.from('x\n'));
-    await output.shows('readyx\r\nx\r\n');
+    // It has no handlers of its own.
+    const { pty } = await startCat(rig, backend);
     const status = readFileSync(`/proc/${pty.pid}/status`, 'latin1');
     expect(status.match(/Sig(Blk|Ign|Cgt):\t\w+/g)).toEqual([
       'SigBlk:\t0000000000000000',
@@ -362,7 +365,7 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
     pty.write(Buffer.from('x'));
     expect(await pty.signal('SIGHUP', 'program')).toBe(false);
     if (backend === 'hold') process.kill(pty.pid, 'SIGHUP');
-    expect(readFileSync(fifo, 'utf8')).toBe('hung up\n');
+    expect(await readFile(fifo, 'utf8')).toBe('hung up\n');
     expect({ exited: output.exited, lost: output.lostBecause }).toEqual({ exited: null, lost: null });
     output.lostBecause = 'released';
     if (backend === 'hold') {
