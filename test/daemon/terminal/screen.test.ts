@@ -1,0 +1,173 @@
+import { createRequire } from 'node:module';
+import { expect, test } from 'vitest';
+import { Screen } from '../../../src/daemon/terminal/screen.ts';
+import { RESET_TERMINAL } from '../../../src/wire/terminal-reset.ts';
+
+const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless');
+
+function screenWith(bytes: string, { cols = 10, rows = 3, scrollbackLines = 50 } = {}): Screen {
+  const screen = new Screen({ cols, rows, scrollbackLines, answer: () => {} });
+  screen.feed(Buffer.from(bytes), false);
+  screen.settle();
+  return screen;
+}
+
+test('lines are counted as tmux counts them: 0 is the first visible row, history is negative, and what is out of range is clamped', () => {
+  const screen = screenWith('a\r\nb\r\nc\r\nd\r\ne  ');
+  expect(screen.lines({ from: 0, to: 2 })).toEqual(['c', 'd', 'e']);
+  expect(screen.lines({ from: -1, to: 0 })).toEqual(['b', 'c']);
+  expect(screen.lines({ from: -99, to: 99, trimEnd: false })).toEqual(['a', 'b', 'c', 'd', 'e  ']);
+  expect([screen.historyLines, screen.linesScrolled]).toEqual([2, 2]);
+});
+
+test('wrapped rows are joined when asked', () => {
+  const screen = screenWith('0123456789abc\r\nd');
+  expect(screen.lines({ from: 0, to: 2 })).toEqual(['0123456789', 'abc', 'd']);
+  expect(screen.lines({ from: 0, to: 2, joinWrapped: true, trimEnd: false })).toEqual(['0123456789abc', 'd']);
+});
+
+test('escapes are those of each line alone', () => {
+  const screen = screenWith('\x1b[1;31mred\r\nstill\x1b[m \x1b]8;;http://x\x07link\x1b]8;;\x07');
+  expect(screen.lines({ from: 0, to: 1, withEscapes: true })).toEqual([
+    '\x1b[1;31mred\x1b[m',
+    '\x1b[1;31mstill\x1b[m \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\',
+  ]);
+});
+
+test('the history is in reach from the alternate screen', () => {
+  const screen = screenWith('a\r\nb\r\nc\r\nd\x1b[?1049h\x1b[Hfull');
+  expect(screen.lines({ from: -1, to: 0 })).toEqual(['a', 'full']);
+});
+
+test('a wide character, an emoji and a cluster keep their widths on every Node', () => {
+  const screen = screenWith('漢🙂👩‍👩‍👧é|');
+  expect(screen.cursor).toEqual({ x: 8, y: 0, visible: true });
+});
+
+test('what a program says about itself is known', () => {
+  const titles: string[] = [];
+  let bells = 0;
+  const screen = new Screen({
+    cols: 10,
+    rows: 3,
+    scrollbackLines: 5,
+    answer: () => {},
+    onTitle: (title) => titles.push(title),
+    onBell: () => bells++,
+  });
+  screen.feed(
+    Buffer.from(
+      '\x1b]2;vim\x07\x07\x1b]7;file://host/tmp/a%20b\x1b\\\x1b[?1h\x1b=\x1b[?2004h\x1b[?1002h\x1b[?1006h\x1b[>5u\x1b[>4;2m\x1b[?25l',
+    ),
+    false,
+  );
+  screen.settle();
+  expect({
+    titles,
+    bells,
+    title: screen.title,
+    directory: screen.workingDirectory,
+    visible: screen.cursor.visible,
+    ...screen.keyModes,
+  }).toEqual({
+    titles: ['vim'],
+    bells: 1,
+    title: 'vim',
+    directory: '/tmp/a b',
+    visible: false,
+    applicationCursor: true,
+    applicationKeypad: true,
+    bracketedPaste: true,
+    focusReports: false,
+    mouse: 'drag',
+    mouseEncoding: 'sgr',
+    kittyFlags: 5,
+    modifyOtherKeys: 2,
+  });
+});
+
+test('a snapshot can hold all of the history, none, or what a viewer has missed', () => {
+  const screen = screenWith(Array.from({ length: 8 }, (_, i) => `line ${i}\r\n`).join(''));
+  const seen = (history: 'all' | 'none' | { sinceLine: number }) => {
+    const viewer = screenWith('');
+    viewer.feed(screen.snapshot({ history, onto: 'new' }), false);
+    return viewer.lines({ from: -99, to: 99 });
+  };
+  expect(screen.linesScrolled).toBe(6);
+  expect(seen('all')).toEqual(['line 0', 'line 1', 'line 2', 'line 3', 'line 4', 'line 5', 'line 6', 'line 7', '']);
+  expect(seen({ sinceLine: 4 })).toEqual(['line 4', 'line 5', 'line 6', 'line 7', '']);
+  expect(seen({ sinceLine: 99 })).toEqual(['line 6', 'line 7', '']);
+  expect(seen('none')).toEqual(['line 6', 'line 7', '']);
+});
+
+test('lines keep their number when the history is full, cleared or thrown away by a reset', () => {
+  const screen = screenWith('x\r\n'.repeat(20), { scrollbackLines: 4 });
+  expect([screen.linesScrolled, screen.historyLines]).toEqual([18, 4]);
+  screen.feed(Buffer.from('\x1b[3J'), false);
+  screen.settle();
+  expect([screen.linesScrolled, screen.historyLines]).toEqual([18, 0]);
+  screen.feed(Buffer.from('\r\n\r\n\x1bc\r\n\r\n\r\n'), false);
+  screen.settle();
+  expect([screen.linesScrolled, screen.historyLines]).toEqual([21, 1]);
+});
+
+test('a screen that is saved and restored again and again does not grow blank lines', () => {
+  let screen = screenWith('a\r\nb\r\nc\r\nd\r\n$ ');
+  for (let i = 0; i < 3; i++) {
+    const next = screenWith('');
+    next.feed(screen.snapshot({ history: 'all', onto: 'new' }), false);
+    screen = next;
+  }
+  expect(screen.lines({ from: -99, to: 99, trimEnd: false })).toEqual(['a', 'b', 'c', 'd', '$ ']);
+});
+
+test('xterm.js as it comes shows the same', async () => {
+  const screen = screenWith('one\r\ntwo three four five\r\n\x1b[31mred\x1b[m 0123456789abcdef\r\nlast\x1b[?1006h\x1b[?2004h', { cols: 12 });
+  const plain = new Terminal({ cols: 12, rows: 3, scrollback: 50, allowProposedApi: true });
+  await new Promise<void>((resolve) => plain.write(screen.snapshot({ history: 'all' }), resolve));
+  const { active } = plain.buffer;
+  const lines = Array.from(
+    { length: active.length },
+    (_, y) => `${active.getLine(y)!.isWrapped ? '>' : ''}${active.getLine(y)!.translateToString(true)}`,
+  );
+  expect(lines).toEqual(['', '', '', 'one', 'two three fo', '>ur five', 'red 01234567', '>89abcdef', 'last']);
+  expect([active.cursorX, active.cursorY, plain.modes.bracketedPasteMode]).toEqual([4, 2, true]);
+  plain.dispose();
+});
+
+test('three bytes of a dash cut after the second are still a dash', () => {
+  const screen = new Screen({ cols: 10, rows: 1, scrollbackLines: 0, answer: () => {} });
+  for (const byte of Buffer.from('a—b')) {
+    screen.feed(Uint8Array.of(byte), false);
+    screen.settle();
+  }
+  expect(screen.lines({ from: 0, to: 0 })).toEqual(['a—b']);
+});
+
+test('a count beyond reason neither hangs nor eats the memory, and an erase at the corner does not throw', () => {
+  const errors: unknown[] = [];
+  const screen = new Screen({ cols: 10, rows: 3, scrollbackLines: 5, answer: () => {}, onPoison: (error) => errors.push(error) });
+  for (const final of 'STLMbIZ@PXABCDEFGd') screen.feed(Buffer.from(`x\x1b[2147483647${final}`), false);
+  screen.feed(Buffer.from('\x1b[3;10H\x1b[1J'), false);
+  screen.settle();
+  expect(errors).toEqual([]);
+});
+
+test('after the reset a terminal is sane, its text where it was', () => {
+  const text = 'one\r\ntwo\r\nthree';
+  const wild =
+    '\x1b[?1049h\x1b[?6h\x1b[2;3r\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h\x1b[>31u\x1b[>4;2m\x1b[?1h\x1b=\x1b(0\x1b[?25l\x1b[5 q\x1b[1;31m\x1b[?2026h\x1b]8;;http://x\x07\x1b]11;#f00\x07\x1b[4h\x1b[?7l\x1b]0;unfini';
+  const screen = screenWith(text + wild);
+  const fresh = screenWith(text);
+  screen.feed(Buffer.from(RESET_TERMINAL), false);
+  screen.settle();
+  expect(screen.lines({ from: 0, to: 2 })).toEqual(['one', 'two', 'three']);
+  expect(screen.cursor).toEqual(fresh.cursor);
+  expect(screen.keyModes).toEqual(fresh.keyModes);
+  screen.feed(Buffer.from('q'), false);
+  expect(screen.lines({ from: 0, to: 2, withEscapes: true })).toEqual(['one', 'two', 'threeq']);
+  expect([screen.emulator.modes.colors.size, screen.emulator.engine.core.coreService.decPrivateModes]).toEqual([
+    0,
+    fresh.emulator.engine.core.coreService.decPrivateModes,
+  ]);
+});
