@@ -43,8 +43,12 @@ function checkHome(home: string): void {
   const found = look(home);
   if (!found) return;
   const mode = found.isSymbolicLink() ? null : found.mode;
-  if (found.uid !== uid()) throw new UnsafePathError(`Folder "${home}" belongs to user ${found.uid}, not to you (${uid()}). Set AI_SESSION_HOME to a folder of your own.`);
-  if (mode !== null && mode & 0o022) throw new UnsafePathError(`Folder "${home}" can be written by others. Fix it with: chmod go-w "${home}"`);
+  if (found.uid !== uid())
+    throw new UnsafePathError(
+      `Folder "${home}" belongs to user ${found.uid}, not to you (${uid()}). Set AI_SESSION_HOME to a folder of your own.`,
+    );
+  if (mode !== null && mode & 0o022)
+    throw new UnsafePathError(`Folder "${home}" can be written by others. Fix it with: chmod go-w "${home}"`);
 }
 
 /** False when there is nothing of that name. */
@@ -52,15 +56,28 @@ function checkPrivate(path: string, what: 'folder' | 'socket'): boolean {
   const found = look(path);
   if (!found) return false;
   const isRight = what === 'folder' ? found.isDirectory() : found.isSocket();
-  if (found.isSymbolicLink()) throw new UnsafePathError(`"${path}" is a symbolic link, which somebody else may control. Remove it and try again.`);
+  if (found.isSymbolicLink())
+    throw new UnsafePathError(`"${path}" is a symbolic link, which somebody else may control. Remove it and try again.`);
   if (!isRight) throw new UnsafePathError(`"${path}" is not a ${what}. Remove it and try again.`);
-  if (found.uid !== uid()) throw new UnsafePathError(`The ${what} "${path}" belongs to user ${found.uid}, not to you (${uid()}). Remove it, or set AI_SESSION_HOME to a folder of your own.`);
-  if (found.mode & 0o077) throw new UnsafePathError(`The ${what} "${path}" is open to others (mode ${(found.mode & 0o777).toString(8)}). Fix it with: chmod go= "${path}"`);
+  if (found.uid !== uid())
+    throw new UnsafePathError(
+      `The ${what} "${path}" belongs to user ${found.uid}, not to you (${uid()}). Remove it, or set AI_SESSION_HOME to a folder of your own.`,
+    );
+  if (found.mode & 0o077)
+    throw new UnsafePathError(
+      `The ${what} "${path}" is open to others (mode ${(found.mode & 0o777).toString(8)}). Fix it with: chmod go= "${path}"`,
+    );
   return true;
 }
 
 function look(path: string): Stats | null {
-  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+  try {
+    return lstatSync(path);
+  } catch (error) {
+    // ENOTDIR: a file stands where a folder above should be, so there is nothing here either.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
+  }
 }
 
 function uid(): number {

@@ -44,7 +44,8 @@ export function loadSettings(file: string): LoadedSettings {
   }
   let written: unknown;
   try {
-    written = parse(text, { maxAliasCount: 20 });
+    // No setting needs an alias, and one can multiply or contain itself. Warnings would go to standard error, past `problems`.
+    written = parse(text, { maxAliasCount: 0, logLevel: 'error' });
   } catch (error) {
     problems.push(`${file}: not YAML: ${(error as Error).message.split('\n')[0]}`);
     return { settings, problems };
@@ -57,7 +58,10 @@ export function loadSettings(file: string): LoadedSettings {
     }
     const checked = SETTINGS[name as SettingName].type.safeParse(value);
     if (checked.success) Object.assign(settings, { [name]: checked.data });
-    else problems.push(`${file}: ${name}: ${JSON.stringify(value)?.slice(0, 60)} is not taken (${checked.error.issues[0]?.message}); using ${JSON.stringify(settings[name as SettingName])}`);
+    else
+      problems.push(
+        `${file}: ${name}: ${JSON.stringify(value)?.slice(0, 60)} is not taken (${checked.error.issues[0]?.message}); using ${JSON.stringify(settings[name as SettingName])}`,
+      );
   }
   return { settings, problems };
 }
@@ -73,13 +77,22 @@ export class LiveSettings {
   }
 
   get now(): LoadedSettings {
-    const found = statSync(this.#file, { throwIfNoEntry: false });
-    const stamp = found ? `${found.ino}:${found.mtimeMs}:${found.size}` : 'none';
+    const stamp = stampOf(this.#file);
     if (stamp !== this.#stamp) {
       this.#stamp = stamp;
       this.#loaded = loadSettings(this.#file);
     }
     return this.#loaded;
+  }
+}
+
+/** What changes when the file does. A file that cannot be looked at has a stamp too: reading it says why. */
+function stampOf(file: string): string {
+  try {
+    const { ino, mtimeMs, size } = statSync(file);
+    return `${ino}:${mtimeMs}:${size}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
   }
 }
 

@@ -117,7 +117,13 @@ test('scrollback from before reaches the terminal’s own', async () => {
   await (await rig.watch(client, session.id)).shows('end');
   const terminal = await rig.terminal(['attach', 'a']);
   await terminal.shows('end');
-  const lines = terminal.screen.lines({ from: -terminal.screen.historyLines, to: 23, withEscapes: false, joinWrapped: false, trimEnd: true });
+  const lines = terminal.screen.lines({
+    from: -terminal.screen.historyLines,
+    to: 23,
+    withEscapes: false,
+    joinWrapped: false,
+    trimEnd: true,
+  });
   expect(lines.filter((line) => /^line \d+$/.test(line))).toEqual(Array.from({ length: 200 }, (_, n) => `line ${n}`));
 });
 
@@ -127,7 +133,9 @@ test('a terminal’s own scrollback from before the attach is not lost', async (
   const { puppet, session } = await rig.puppet(client, { name: 'a' });
   puppet.print('inside');
   await (await rig.watch(client, session.id)).shows('inside');
-  const shell = await rig.terminal([], { command: ['/bin/sh', '-c', `seq 1 50; exec ${process.execPath} ${process.cwd()}/bin/ai-session attach a`] });
+  const shell = await rig.terminal([], {
+    command: ['/bin/sh', '-c', `seq 1 50; exec ${process.execPath} ${process.cwd()}/bin/ai-session attach a`],
+  });
   await shell.shows('inside');
   const lines = shell.screen.lines({ from: -shell.screen.historyLines, to: 23, withEscapes: false, joinWrapped: false, trimEnd: true });
   expect(lines.filter((line) => /^\d+$/.test(line))).toEqual(Array.from({ length: 50 }, (_, n) => `${n + 1}`));

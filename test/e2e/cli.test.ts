@@ -3,8 +3,15 @@ import { Rig } from '../support/rig.ts';
 
 test('new -d prints the name, ls lists it, in every format', async () => {
   await using rig = await Rig.start();
-  expect(await rig.run(['new', '-d', '-s', 'one', '-x', '100', '-y', '30', '--', 'sleep', '1000'])).toEqual({ code: 0, signal: null, stdout: 'one\n', stderr: '' });
-  expect(await rig.run(['create', 'two, "2"', '--role', 'tester', '--json', '-e', 'A=b', '--', 'sh', '-c', 'echo $A; exec sleep 1000'])).toMatchObject({ code: 0, stderr: '' });
+  expect(await rig.run(['new', '-d', '-s', 'one', '-x', '100', '-y', '30', '--', 'sleep', '1000'])).toEqual({
+    code: 0,
+    signal: null,
+    stdout: 'one\n',
+    stderr: '',
+  });
+  expect(
+    await rig.run(['create', 'two, "2"', '--role', 'tester', '--json', '-e', 'A=b', '--', 'sh', '-c', 'echo $A; exec sleep 1000']),
+  ).toMatchObject({ code: 0, stderr: '' });
   const table = await rig.run(['ls']);
   expect(table.stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(0, 4))).toEqual([
     ['NAME', 'ID', 'STATUS', 'COMMAND'],
@@ -20,7 +27,10 @@ test('new -d prints the name, ls lists it, in every format', async () => {
   expect((await rig.run(['ls', '--format', 'csv'])).stdout.split('\n')[2]).toMatch(/^"two, ""2""",\$2,%2,running,/);
   expect((await rig.run(['ls', '-F', '{name}={cols}x{rows}', '--status', 'running'])).stdout).toBe('one=100x30\ntwo, "2"=80x24\n');
   expect((await rig.run(['ls', '--status', 'exited'])).stdout).toBe('');
-  expect(await rig.run(['ls', '-F', '{nope}'])).toMatchObject({ code: 2, stderr: expect.stringContaining('A session has no "{nope}". It has: id, pane, name,') });
+  expect(await rig.run(['ls', '-F', '{nope}'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('A session has no "{nope}". It has: id, pane, name,'),
+  });
 });
 
 test('a name is made from the folder when none is given', async () => {
@@ -48,7 +58,12 @@ test('send types keys and text, and capture reads them', async () => {
   await watcher.shows('\nbye\n>');
   expect((await rig.run(['capture', 'sh'])).stdout).toBe('> echo one two\none two\n> echo Enter\nEnter\n> echo bye\nbye\n>\n');
   expect((await rig.run(['capture', '-t', 'sh', '-S', '1', '-E', '1'])).stdout).toBe('one two\n');
-  expect(JSON.parse((await rig.run(['capture', 'sh', '--json'])).stdout)).toMatchObject({ cols: 80, rows: 24, cursor: { x: 2, y: 6, visible: true }, alternate: false });
+  expect(JSON.parse((await rig.run(['capture', 'sh', '--json'])).stdout)).toMatchObject({
+    cols: 80,
+    rows: 24,
+    cursor: { x: 2, y: 6, visible: true },
+    alternate: false,
+  });
 });
 
 test('resize, rename, signal and kill do what they say', async () => {
@@ -73,12 +88,22 @@ test.each([
   ['a size that is none', ['new', '-d', '-x', 'wide'], 2, 'Width "wide" is not a whole number from 1 to 10000.\n'],
   ['a variable that is none', ['new', '-d', '-e', 'novalue'], 2, '"novalue" is not of the form NAME=VALUE.\n'],
   ['two names', ['new', 'a', '-s', 'b'], 2, 'Two names, "a" and "b": give one. A command goes after "--".\n'],
-  ['a name that is an option', ['new', '-d', '-s', '-rf', '--', 'true'], 2, 'Session name "-rf" begins with "-", which marks an option or an id: begin with another character.\n'],
+  [
+    'a name that is an option',
+    ['new', '-d', '-s', '-rf', '--', 'true'],
+    2,
+    'Session name "-rf" begins with "-", which marks an option or an id: begin with another character.\n',
+  ],
   ['a path as a name', ['new', '-d', '../x', '--', 'true'], 2, 'Session name "../x" contains ":" or "/": use another character.\n'],
   ['no such session', ['capture', 'nobody'], 3, 'No session named "nobody". There are no sessions. Start one with: ai-session new\n'],
   ['a command that is not there', ['new', '-d', '--', 'nonesuch'], 8, 'No such command: "nonesuch"\n'],
   ['a folder that is not there', ['new', '-d', '-c', '/nonesuch', '--', 'true'], 8, 'No such directory: "/nonesuch"\n'],
-  ['attach without a terminal', ['attach'], 2, 'attach needs a terminal. To read a session from a script: ai-session capture NAME; to follow what happens: ai-session events --json\n'],
+  [
+    'attach without a terminal',
+    ['attach'],
+    2,
+    'attach needs a terminal. To read a session from a script: ai-session capture NAME; to follow what happens: ai-session events --json\n',
+  ],
   ['nothing to kill', ['kill'], 2, 'Kill which session? Name it, or use --all.\n'],
   ['a format that is none', ['ls', '--format', 'xml'], 2, '"xml" is no format: use table, json or csv.\n'],
 ])('%s is one clear sentence and its own exit code', async (_, args, code, stderr) => {
@@ -94,7 +119,15 @@ test('under --json an error is JSON on standard error', async () => {
   expect({ code, stdout, error: JSON.parse(stderr) }).toEqual({
     code: 3,
     stdout: '',
-    error: { error: { code: 'not-found', message: 'No session named "biuld". Did you mean "build"?', exitCode: 3, session: 'biuld', didYouMean: 'build' } },
+    error: {
+      error: {
+        code: 'not-found',
+        message: 'No session named "biuld". Did you mean "build"?',
+        exitCode: 3,
+        session: 'biuld',
+        didYouMean: 'build',
+      },
+    },
   });
 });
 
@@ -110,12 +143,20 @@ test('events stream as JSON lines until the daemon stops', async () => {
   await rig.run(['daemon', 'stop', '--kill-sessions']);
   const { code, stdout } = await streaming;
   expect(code).toBe(0);
-  expect(stdout.trim().split('\n').map((line) => JSON.parse(line).event)).toContain('session.ended');
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).event),
+  ).toContain('session.ended');
 });
 
 test('daemon start, status, restart and stop', async () => {
   await using rig = await Rig.start();
-  expect(await rig.run(['daemon', 'status'])).toMatchObject({ code: 4, stderr: `No daemon is running for "${rig.home}". Start one with: ai-session daemon start\n` });
+  expect(await rig.run(['daemon', 'status'])).toMatchObject({
+    code: 4,
+    stderr: `No daemon is running for "${rig.home}". Start one with: ai-session daemon start\n`,
+  });
   expect((await rig.run(['daemon', 'start'])).stdout).toMatch(/^The daemon runs \(pid \d+\)\.\n$/);
   const client = await rig.connect();
   const { session } = await rig.puppet(client, { name: 'a' });
@@ -126,7 +167,12 @@ test('daemon start, status, restart and stop', async () => {
   expect(restarted).toMatchObject({ sessions: 1 });
   expect(restarted.pid).not.toBe(status.pid);
   expect((await rig.run(['daemon', 'logs', '-n', '500'])).stdout).toContain('"msg":"listening"');
-  expect(await rig.run(['daemon', 'stop'])).toEqual({ code: 0, signal: null, stdout: '', stderr: 'Stopped. One session runs on for the next daemon.\n' });
+  expect(await rig.run(['daemon', 'stop'])).toEqual({
+    code: 0,
+    signal: null,
+    stdout: '',
+    stderr: 'Stopped. One session runs on for the next daemon.\n',
+  });
   expect(await rig.run(['daemon', 'stop'])).toEqual({ code: 0, signal: null, stdout: '', stderr: 'No daemon is running.\n' });
 });
 

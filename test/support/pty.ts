@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { type AdoptedPty, adoptHold, startHold } from '../../src/daemon/terminal
 import { startNodePty } from '../../src/daemon/terminal/node-pty.ts';
 import type { Exit, Pty, PtyListener, PtySpec } from '../../src/daemon/terminal/pty.ts';
 
-export const HOLD = join(import.meta.dirname, '..', '..', 'native', 'bin', 'hold');
+const HOLD = join(import.meta.dirname, '..', '..', 'native', 'bin', 'hold');
 
 /** Writes down what a PTY tells, and lets a test wait for any fact about it. */
 export class Recording implements PtyListener {
@@ -132,6 +133,13 @@ export class PtyRig {
     return adopted;
   }
 
+  /** Makes a FIFO: writing to it tells a program to go on, reading it to its end waits until nobody has it open. */
+  fifo(name: string): string {
+    const path = join(this.directory, name);
+    execFileSync('/bin/sh', ['-c', 'exec "$0" "$1"', 'mkfifo', path]);
+    return path;
+  }
+
   /** Processes of this rig: programs by their environment, holders by their arguments. */
   processes(): string[] {
     const found: string[] = [];
@@ -139,7 +147,8 @@ export class PtyRig {
       if (!/^\d+$/.test(pid) || pid === `${process.pid}`) continue;
       try {
         const about = readFileSync(`/proc/${pid}/environ`, 'latin1') + readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-        if (about.includes(this.directory)) found.push(`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`);
+        if (about.includes(this.directory) && !isDying(pid))
+          found.push(`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`);
       } catch {
         // It ended while we looked.
       }
@@ -169,4 +178,11 @@ export class PtyRig {
     if (left.length > 0) throw new Error(`Processes were left behind:\n${left.join('\n')}`);
     if (sockets.length > 0) throw new Error(`Sockets were left behind: ${sockets.join(' ')}`);
   }
+}
+
+/** SIGKILL cannot be refused, but a loaded machine takes its time over it. Bits of <linux/sched.h>: PF_EXITING 0x4, PF_SIGNALED 0x400. */
+function isDying(pid: string): boolean {
+  const flags = Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)!.split(' ')[6]);
+  const pending = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^(SigPnd|ShdPnd):\t\w+$/gm)!;
+  return (flags & 0x404) !== 0 || pending.some((line) => (Number.parseInt(line.slice(-4), 16) & 0x100) !== 0);
 }

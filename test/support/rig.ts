@@ -2,15 +2,15 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from '../../src/client/daemon.ts';
 import type { Connection } from '../../src/client/connection.ts';
+import { connect } from '../../src/client/daemon.ts';
 import { type Paths, pathsFor } from '../../src/config/paths.ts';
 import type { CallParams, SessionInfo } from '../../src/wire/calls.ts';
+import type { Event } from '../../src/wire/events.ts';
 import { Inbox } from './inbox.ts';
 import { type Puppet, PuppetTheatre } from './puppet.ts';
 import { TestTerminal } from './terminal.ts';
 import { Watcher } from './watcher.ts';
-import type { Event } from '../../src/wire/events.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -39,7 +39,16 @@ export class Rig implements AsyncDisposable {
     this.#theatre = theatre;
     if (config !== undefined) writeFileSync(this.paths.config, config);
     const { PATH = '', HOME = '', USER = 'tester' } = process.env;
-    this.environment = { PATH, HOME, USER, LANG: 'C.UTF-8', SHELL: '/bin/bash', TERM: 'xterm-256color', AI_SESSION_HOME: this.home, ...environment };
+    this.environment = {
+      PATH,
+      HOME,
+      USER,
+      LANG: 'C.UTF-8',
+      SHELL: '/bin/bash',
+      TERM: 'xterm-256color',
+      AI_SESSION_HOME: this.home,
+      ...environment,
+    };
   }
 
   /** A client of this home's daemon, which is started when it does not run. */
@@ -60,7 +69,10 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Starts a puppet in a new session. */
-  async puppet(client: Connection, params: Partial<CallParams<'session.create'>> = {}): Promise<{ session: SessionInfo; puppet: Puppet; again(): Promise<Puppet> }> {
+  async puppet(
+    client: Connection,
+    params: Partial<CallParams<'session.create'>> = {},
+  ): Promise<{ session: SessionInfo; puppet: Puppet; again(): Promise<Puppet> }> {
     const { command, enters, again } = this.#theatre.cast();
     const session = await client.call('session.create', { command, cwd: this.home, env: this.environment, ...params });
     return { session, puppet: await enters, again };
@@ -86,8 +98,15 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Runs the command line as a user's script would. */
-  run(args: readonly string[], { input = '', environment = {}, cwd = this.home }: { input?: string; environment?: Record<string, string>; cwd?: string } = {}): Promise<Ran> {
-    const child = spawn(process.execPath, [join(ROOT, 'bin', 'ai-session'), ...args], { cwd, env: { ...this.environment, ...environment }, stdio: 'pipe' });
+  run(
+    args: readonly string[],
+    { input = '', environment = {}, cwd = this.home }: { input?: string; environment?: Record<string, string>; cwd?: string } = {},
+  ): Promise<Ran> {
+    const child = spawn(process.execPath, [join(ROOT, 'bin', 'ai-session'), ...args], {
+      cwd,
+      env: { ...this.environment, ...environment },
+      stdio: 'pipe',
+    });
     const ran = { stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text) => (ran.stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text) => (ran.stderr += text));
@@ -99,7 +118,10 @@ export class Rig implements AsyncDisposable {
   }
 
   /** A real terminal with a program in it: the command line, unless another is named. */
-  async terminal(args: readonly string[], options: { cols?: number; rows?: number; environment?: Record<string, string>; command?: [string, ...string[]] } = {}): Promise<TestTerminal> {
+  async terminal(
+    args: readonly string[],
+    options: { cols?: number; rows?: number; environment?: Record<string, string>; command?: [string, ...string[]] } = {},
+  ): Promise<TestTerminal> {
     const terminal = await TestTerminal.open({
       argv: options.command ?? [process.execPath, join(ROOT, 'bin', 'ai-session'), ...args],
       env: { ...this.environment, ...options.environment },

@@ -42,7 +42,10 @@ export class TestTerminal implements AsyncDisposable {
   }
 
   get text(): string {
-    return this.screen.lines({ from: 0, to: this.screen.rows - 1, withEscapes: false, joinWrapped: false, trimEnd: true }).join('\n').trimEnd();
+    return this.screen
+      .lines({ from: 0, to: this.screen.rows - 1, withEscapes: false, joinWrapped: false, trimEnd: true })
+      .join('\n')
+      .trimEnd();
   }
 
   type(text: string): void {
@@ -55,14 +58,18 @@ export class TestTerminal implements AsyncDisposable {
   }
 
   async shows(wanted: string | RegExp | (() => boolean)): Promise<void> {
-    const isShown = typeof wanted === 'function' ? wanted : () => (typeof wanted === 'string' ? this.text.includes(wanted) : wanted.test(this.text));
+    const isShown =
+      typeof wanted === 'function' ? wanted : () => (typeof wanted === 'string' ? this.text.includes(wanted) : wanted.test(this.text));
     if (isShown()) return;
     await new Promise<void>((resolve, reject) => {
       const check = () => {
         if (isShown()) {
           this.#waiting.delete(check);
           resolve();
-        } else if (this.#ended) reject(new Error(`the program ended (${JSON.stringify(this.#ended)}) and the screen never showed ${String(wanted)}:\n${this.text}`));
+        } else if (this.#ended)
+          reject(
+            new Error(`the program ended (${JSON.stringify(this.#ended)}) and the screen never showed ${String(wanted)}:\n${this.text}`),
+          );
       };
       this.#waiting.add(check);
       check();

@@ -1,7 +1,7 @@
 import type { Connection } from '../../src/client/connection.ts';
+import { Screen } from '../../src/daemon/terminal/screen.ts';
 import type { CallParams, CallResult } from '../../src/wire/calls.ts';
 import type { StreamEnd } from '../../src/wire/events.ts';
-import { Screen } from '../../src/daemon/terminal/screen.ts';
 
 /** A follower with a screen: what an attached terminal would show, and a way to wait until it shows something. */
 export class Watcher {
@@ -40,7 +40,10 @@ export class Watcher {
   }
 
   get text(): string {
-    return this.screen.lines({ from: 0, to: this.screen.rows - 1, withEscapes: false, joinWrapped: false, trimEnd: true }).join('\n').trimEnd();
+    return this.screen
+      .lines({ from: 0, to: this.screen.rows - 1, withEscapes: false, joinWrapped: false, trimEnd: true })
+      .join('\n')
+      .trimEnd();
   }
 
   /** Waits until the screen shows this text (or does what is asked). */

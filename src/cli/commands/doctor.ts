@@ -206,7 +206,7 @@ function checkHome(paths: Paths): Check[] {
 function isWritable(folder: string): boolean {
   try {
     accessSync(folder, constants.W_OK | constants.X_OK);
-    return true;
+    return statSync(folder).isDirectory();
   } catch {
     return false;
   }
@@ -227,7 +227,8 @@ async function checkDaemon(paths: Paths): Promise<Check[]> {
   try {
     connection = await connect(paths, { start: false });
   } catch (error) {
-    if (!(error instanceof DaemonError)) throw error;
+    if (!(error instanceof DaemonError))
+      return [fail('daemon', `cannot be looked for: ${(error as Error).message}`, 'set AI_SESSION_HOME to a folder of your own')];
     // Homes and sockets that are not ours have been told of above, and the socket itself is told of here.
     if (error.reason === 'home') return [];
     if (error.reason !== 'not-running')

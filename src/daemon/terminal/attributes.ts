@@ -59,7 +59,7 @@ export function sgrOf(to: Look): string {
   return ['0', ...additions(PLAIN, to)].join(';');
 }
 
-export function openLink(link: Link | undefined): string {
+function openLink(link: Link | undefined): string {
   return link ? `\x1b]8;${link.id ? `id=${link.id}` : ''};${link.uri}\x1b\\` : '\x1b]8;;\x1b\\';
 }
 

@@ -38,8 +38,9 @@ export function captureLines(
   return lines;
 }
 
-export function plainText(line: CoreLine, end: number = written(line)): string {
+function plainText(line: CoreLine): string {
   let text = '';
+  const end = written(line);
   for (let x = 0; x < end; x++) text += character(line, x);
   return text;
 }

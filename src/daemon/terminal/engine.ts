@@ -161,7 +161,7 @@ export class Engine {
 }
 
 /** OSC 8 links by number. Upstream's own table drops links whose line was moved by a margin scroll, and adds three listeners to every scroll for each link on the screen: ten thousand links (one `ls --hyperlink`) make it crawl. */
-export class Links {
+class Links {
   readonly #byId = new Map<number, Link>();
   readonly #idByKey = new Map<string, number>();
   #next = 1;
@@ -300,7 +300,7 @@ export interface CoreLine {
   _extendedAttrs: Record<number, CoreExtended | undefined>;
 }
 
-export interface CoreExtended {
+interface CoreExtended {
   _ext: number;
   _urlId: number;
   clone(): CoreExtended;
@@ -363,7 +363,7 @@ export interface Core {
   onTitleChange(listener: (title: string) => void): void;
 }
 
-export interface CoreInputHandler {
+interface CoreInputHandler {
   _parser: {
     currentState: number;
     precedingJoinState: number;

@@ -7,6 +7,7 @@ import {
   encodeToHolder,
   type FromHolder,
   HOLD_VERSION,
+  HoldProtocolError,
   HoldReader,
   INPUT_WINDOW_BYTES,
   inputHeader,
@@ -16,7 +17,7 @@ import {
 } from './hold-protocol.ts';
 import { exitFrom, type Foreground, type Pty, type PtyListener, type PtySpec, SpawnError, toCells } from './pty.ts';
 
-export interface HoldStart {
+interface HoldStart {
   spec: PtySpec;
   /** Where the holder makes its socket. Absolute, and nothing may be there. */
   socketPath: string;
@@ -26,7 +27,7 @@ export interface HoldStart {
   binary: string;
 }
 
-export interface HoldAdoption {
+interface HoldAdoption {
   socketPath: string;
   epoch: number;
   /** The absolute offset from which bytes are wanted, all below being safe; or the oldest byte that the holder still has. */
@@ -149,7 +150,7 @@ function attach(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedP
       try {
         reader.push(chunk);
       } catch (error) {
-        if (!(error instanceof Error) || error.name !== 'HoldProtocolError') throw error;
+        if (!(error instanceof HoldProtocolError)) throw error;
         const because = `The holder does not speak our protocol: ${error.message}`;
         if (pty) pty.lose(because);
         else fail(because);

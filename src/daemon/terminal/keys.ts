@@ -14,7 +14,10 @@ export interface KeyModes {
  * Input as `send` takes it. keys: each argument that is a tmux key name is that key, and anything else is typed as it stands, which is
  * tmux's own rule. text: all as it stands. hex: bytes.
  */
-export function encodeInput(input: readonly string[], { as, enter, modes }: { as: 'keys' | 'text' | 'hex'; enter: boolean; modes: KeyModes }): Buffer {
+export function encodeInput(
+  input: readonly string[],
+  { as, enter, modes }: { as: 'keys' | 'text' | 'hex'; enter: boolean; modes: KeyModes },
+): Buffer {
   const parts = input.map((item) => {
     if (as === 'hex') return hexBytes(item);
     return Buffer.from(as === 'text' ? item : (encodeKey(item, modes) ?? item));
@@ -25,7 +28,8 @@ export function encodeInput(input: readonly string[], { as, enter, modes }: { as
 
 function hexBytes(item: string): Buffer {
   const digits = item.replace(/^0x/i, '').replace(/\s+/g, '');
-  if (digits.length === 0 || !/^[0-9a-f]+$/i.test(digits)) throw new WireError('bad-params', `"${item.slice(0, 40)}" is not hexadecimal. Write bytes as in: --hex 1b 5b 41`);
+  if (digits.length === 0 || !/^[0-9a-f]+$/i.test(digits))
+    throw new WireError('bad-params', `"${item.slice(0, 40)}" is not hexadecimal. Write bytes as in: --hex 1b 5b 41`);
   return Buffer.from(digits.length % 2 ? `0${digits}` : digits, 'hex');
 }
 
@@ -37,13 +41,46 @@ type Key = { is: 'letter'; final: string } | { is: 'tilde'; number: number } | {
 /** tmux's names (tmux(1), KEY BINDINGS), matched without regard to case as tmux does. */
 const KEYS = new Map<string, Key>(
   Object.entries({
-    Up: letter('A'), Down: letter('B'), Right: letter('C'), Left: letter('D'), Home: letter('H'), End: letter('F'),
-    F1: letter('P'), F2: letter('Q'), F3: letter('R'), F4: letter('S'),
-    F5: tilde(15), F6: tilde(17), F7: tilde(18), F8: tilde(19), F9: tilde(20), F10: tilde(21), F11: tilde(23), F12: tilde(24),
-    IC: tilde(2), Insert: tilde(2), DC: tilde(3), Delete: tilde(3),
-    PPage: tilde(5), PageUp: tilde(5), PgUp: tilde(5), NPage: tilde(6), PageDown: tilde(6), PgDn: tilde(6),
-    Enter: code(13, '\r'), Tab: code(9, '\t'), BTab: letter('Z'), BSpace: code(127, '\x7f'), Escape: code(27, '\x1b'), Space: code(32, ' '),
-    'KP/': code(57410, '/'), 'KP*': code(57411, '*'), 'KP-': code(57412, '-'), 'KP+': code(57413, '+'), 'KP.': code(57409, '.'), KPEnter: code(57414, '\r'),
+    Up: letter('A'),
+    Down: letter('B'),
+    Right: letter('C'),
+    Left: letter('D'),
+    Home: letter('H'),
+    End: letter('F'),
+    F1: letter('P'),
+    F2: letter('Q'),
+    F3: letter('R'),
+    F4: letter('S'),
+    F5: tilde(15),
+    F6: tilde(17),
+    F7: tilde(18),
+    F8: tilde(19),
+    F9: tilde(20),
+    F10: tilde(21),
+    F11: tilde(23),
+    F12: tilde(24),
+    IC: tilde(2),
+    Insert: tilde(2),
+    DC: tilde(3),
+    Delete: tilde(3),
+    PPage: tilde(5),
+    PageUp: tilde(5),
+    PgUp: tilde(5),
+    NPage: tilde(6),
+    PageDown: tilde(6),
+    PgDn: tilde(6),
+    Enter: code(13, '\r'),
+    Tab: code(9, '\t'),
+    BTab: letter('Z'),
+    BSpace: code(127, '\x7f'),
+    Escape: code(27, '\x1b'),
+    Space: code(32, ' '),
+    'KP/': code(57410, '/'),
+    'KP*': code(57411, '*'),
+    'KP-': code(57412, '-'),
+    'KP+': code(57413, '+'),
+    'KP.': code(57409, '.'),
+    KPEnter: code(57414, '\r'),
     ...Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`KP${n}`, code(57399 + n, String(n))])),
   }).map(([name, key]) => [name.toLowerCase(), key]),
 );

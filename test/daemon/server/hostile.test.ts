@@ -1,5 +1,5 @@
-import { createConnection, type Socket } from 'node:net';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, watch } from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -66,7 +66,9 @@ test('deep JSON, __proto__ and calls that make no sense are refused and nobody e
     call({ jsonrpc: '2.0', id: 3, method: 'toString', params: {} }),
     call({ jsonrpc: '2.0', id: 4, method: 'session.get', params: null }),
     call({ jsonrpc: '2.0', id: 5, method: 'session.get', params: { session: { toString: 1 } } }),
-    json('{"jsonrpc":"2.0","id":6,"method":"session.create","params":{"cwd":"/","command":["true"],"env":{"__proto__":"x","PATH":"/bin"}}}'),
+    json(
+      '{"jsonrpc":"2.0","id":6,"method":"session.create","params":{"cwd":"/","command":["true"],"env":{"__proto__":"x","PATH":"/bin"}}}',
+    ),
     call({ jsonrpc: '2.0', id: 7, method: 'pane.attach', params: { session: session.id, cols: 1e9, rows: -1 } }),
     call({ jsonrpc: '2.0', id: 8, method: 'pane.viewport', params: { stream: 99, cols: 10, rows: 10 } }),
   ];
@@ -86,7 +88,16 @@ test('deep JSON, __proto__ and calls that make no sense are refused and nobody e
   for (const frame of hostile) socket.write(frame);
   await answered;
   socket.destroy();
-  expect(Object.fromEntries(codes)).toEqual({ 1: 'bad-params', 2: 'unknown-call', 3: 'unknown-call', 4: 'bad-params', 5: 'bad-params', 6: 'ok', 7: 'bad-params', 8: 'not-found' });
+  expect(Object.fromEntries(codes)).toEqual({
+    1: 'bad-params',
+    2: 'unknown-call',
+    3: 'unknown-call',
+    4: 'bad-params',
+    5: 'bad-params',
+    6: 'ok',
+    7: 'bad-params',
+    8: 'not-found',
+  });
   puppet.print('undisturbed');
   await watcher.shows('undisturbed');
 });
@@ -101,7 +112,9 @@ test('a thousand idle connections and half frames keep nobody from working', asy
     if (n % 2) socket.write(Buffer.concat([HELLO, length(1000), Buffer.from('{"half')]));
     sockets.push(socket);
   }
-  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => (socket.connecting ? socket.once('connect', resolve) : resolve()))));
+  await Promise.all(
+    sockets.map((socket) => new Promise<void>((resolve) => (socket.connecting ? socket.once('connect', resolve) : resolve()))),
+  );
   const { puppet, session } = await rig.puppet(client);
   const watcher = await rig.watch(client, session.id);
   puppet.print('as ever');
@@ -122,7 +135,8 @@ test('a client that asks and never reads is not hoarded for', async () => {
   rude.pause();
   rude.on('error', () => {});
   rude.write(HELLO);
-  for (let id = 0; id < 900; id++) rude.write(call({ jsonrpc: '2.0', id, method: 'pane.capture', params: { session: session.id, start: '-' } }));
+  for (let id = 0; id < 900; id++)
+    rude.write(call({ jsonrpc: '2.0', id, method: 'pane.capture', params: { session: session.id, start: '-' } }));
   // Each answer has 400 KB: all of them would be 360 MB.
   for (let n = 0; n < 20; n++) await client.call('session.list', {});
   const rssKb = Number(/VmRSS:\s+(\d+)/.exec((await import('node:fs')).readFileSync(`/proc/${client.daemon.pid}/status`, 'utf8'))![1]);
@@ -155,7 +169,12 @@ test('a run folder that others can reach, a symbolic link and somebody else’s 
   const first = await rig.run(['ls']);
   expect(first).toMatchObject({ code: 0, stdout: '' });
   chmodSync(rig.paths.run, 0o755);
-  expect(await rig.run(['ls'])).toEqual({ code: 5, signal: null, stdout: '', stderr: `The folder "${rig.paths.run}" is open to others (mode 755). Fix it with: chmod go= "${rig.paths.run}"\n` });
+  expect(await rig.run(['ls'])).toEqual({
+    code: 5,
+    signal: null,
+    stdout: '',
+    stderr: `The folder "${rig.paths.run}" is open to others (mode 755). Fix it with: chmod go= "${rig.paths.run}"\n`,
+  });
   chmodSync(rig.paths.run, 0o700);
   chmodSync(rig.paths.socket, 0o666);
   expect((await rig.run(['ls'])).stderr).toContain('is open to others (mode 666)');

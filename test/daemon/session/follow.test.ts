@@ -68,7 +68,11 @@ test('whenever somebody joins a flood, every byte is in the snapshot or after it
   await using rig = await Rig.start();
   const client = await rig.connect();
   const session = await client.call('session.create', {
-    command: ['/bin/sh', '-c', 'read go; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "number $i and \x1b[3$((i%8))mcolour\x1b[m"; done; echo THE""END; read stop'],
+    command: [
+      '/bin/sh',
+      '-c',
+      'read go; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "number $i and \x1b[3$((i%8))mcolour\x1b[m"; done; echo THE""END; read stop',
+    ],
     cwd: rig.home,
     env: rig.environment,
   });
@@ -137,7 +141,8 @@ test('queries are answered once: by us while nobody is attached, by one terminal
   const reader = await rig.watch(client, session.id, { readOnly: true });
   puppet.print('\x1b[c\x1b[5nasked');
   for (const watcher of [one, two, reader]) await watcher.shows('asked');
-  const sees = (watcher: typeof one) => Buffer.concat(watcher.frames.filter(({ kind }) => kind === 'bytes').map(({ bytes }) => bytes)).toString();
+  const sees = (watcher: typeof one) =>
+    Buffer.concat(watcher.frames.filter(({ kind }) => kind === 'bytes').map(({ bytes }) => bytes)).toString();
   // The one that came last leads, and only its terminal hears the question.
   expect({ one: sees(one), two: sees(two), reader: sees(reader) }).toEqual({ one: 'asked', two: '\x1b[c\x1b[5nasked', reader: 'asked' });
   await client.call('pane.write', { session: session.id, input: ['!'] });

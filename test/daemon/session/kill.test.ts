@@ -85,7 +85,9 @@ test('killing a session that has ended forgets it and signals nobody', async () 
   const { session, puppet } = await rig.puppet(client);
   puppet.exit(0);
   await events.next(({ event }) => event === 'session.ended');
-  expect((await client.call('session.kill', { sessions: [session.id] })).killed).toEqual([{ id: session.id, name: session.name, signals: [], survivors: [] }]);
+  expect((await client.call('session.kill', { sessions: [session.id] })).killed).toEqual([
+    { id: session.id, name: session.name, signals: [], survivors: [] },
+  ]);
   expect((await client.call('session.list', {})).sessions).toEqual([]);
 });
 

@@ -52,7 +52,17 @@ test('a stopped daemon leaves programs running, and the next one shows the same 
   const again = await rig.watch(second, 'kept', { cols: 60, rows: 10 });
   await again.shows('while nobody was there');
   const after = await second.call('pane.capture', { session: 'kept', escapes: true, start: '-' });
-  expect(after.lines.slice(0, before.lines.findIndex((line) => line.includes('red')))).toEqual(before.lines.slice(0, before.lines.findIndex((line) => line.includes('red'))));
+  expect(
+    after.lines.slice(
+      0,
+      before.lines.findIndex((line) => line.includes('red')),
+    ),
+  ).toEqual(
+    before.lines.slice(
+      0,
+      before.lines.findIndex((line) => line.includes('red')),
+    ),
+  );
   expect(after.title).toBe('my title');
   const { pid, holderPid, name, id, role, createdAt } = await second.call('session.get', { session: 'kept' });
   expect({ pid, holderPid, name, id, role, createdAt }).toEqual({
@@ -115,9 +125,16 @@ test('how a program ended stays until somebody kills the session or takes its na
   await shell(client, rig, 'echo done; exit 3', { name: 'build' });
   await events.next(({ event }) => event === 'session.ended');
   const ended = await client.call('session.get', { session: 'build' });
-  expect({ status: ended.status, exitCode: ended.exitCode, attached: ended.attached }).toEqual({ status: 'exited', exitCode: 3, attached: 0 });
+  expect({ status: ended.status, exitCode: ended.exitCode, attached: ended.attached }).toEqual({
+    status: 'exited',
+    exitCode: 3,
+    attached: 0,
+  });
   expect((await client.call('pane.capture', { session: 'build' })).lines[0]).toBe('done');
-  expect(await refusal(client.call('pane.write', { session: 'build', input: ['x'] }))).toEqual({ code: 'ended', message: 'The program has ended (exit 3).' });
+  expect(await refusal(client.call('pane.write', { session: 'build', input: ['x'] }))).toEqual({
+    code: 'ended',
+    message: 'The program has ended (exit 3).',
+  });
 
   const viewer = await rig.watch(client, 'build');
   expect(await viewer.ended).toMatchObject({ because: 'session ended', exitCode: 3 });
@@ -155,8 +172,15 @@ test('a signal is told as a signal', async () => {
   const client = await rig.connect();
   const events = await rig.events();
   const { session } = await rig.puppet(client);
-  expect(await client.call('pane.signal', { session: session.id, signal: 'kill', to: 'program' })).toEqual({ signal: 'SIGKILL', delivered: true });
-  expect(await events.next(({ event }) => event === 'session.ended')).toMatchObject({ status: 'exited', exitCode: null, signal: 'SIGKILL' });
+  expect(await client.call('pane.signal', { session: session.id, signal: 'kill', to: 'program' })).toEqual({
+    signal: 'SIGKILL',
+    delivered: true,
+  });
+  expect(await events.next(({ event }) => event === 'session.ended')).toMatchObject({
+    status: 'exited',
+    exitCode: null,
+    signal: 'SIGKILL',
+  });
 });
 
 test('a program that cannot be started leaves nothing behind', async () => {
@@ -164,7 +188,10 @@ test('a program that cannot be started leaves nothing behind', async () => {
   const client = await rig.connect();
   const create = (command: string[], cwd = rig.home) => refusal(client.call('session.create', { command, cwd, env: rig.environment }));
   expect(await create(['no-such-thing'])).toEqual({ code: 'spawn-failed', message: 'No such command: "no-such-thing"' });
-  expect(await create(['npm test'])).toEqual({ code: 'spawn-failed', message: 'No such command: "npm test". For a line of shell, write: -- sh -c "npm test"' });
+  expect(await create(['npm test'])).toEqual({
+    code: 'spawn-failed',
+    message: 'No such command: "npm test". For a line of shell, write: -- sh -c "npm test"',
+  });
   expect(await create(['/etc/passwd'])).toEqual({ code: 'spawn-failed', message: 'Not executable: "/etc/passwd"' });
   expect(await create(['true'], '/no/such/place')).toEqual({ code: 'spawn-failed', message: 'No such directory: "/no/such/place"' });
   expect((await create(['true'], 'relative')).code).toBe('bad-params');
@@ -178,7 +205,10 @@ test('names are exact, and a slip gets the near one suggested', async () => {
   const client = await rig.connect();
   const { session } = await rig.puppet(client, { name: 'build' });
   await rig.puppet(client, { name: 'buildx' });
-  expect(await refusal(client.call('session.get', { session: 'buil' }))).toEqual({ code: 'not-found', message: 'No session named "buil". Did you mean "build"?' });
+  expect(await refusal(client.call('session.get', { session: 'buil' }))).toEqual({
+    code: 'not-found',
+    message: 'No session named "buil". Did you mean "build"?',
+  });
   expect(await refusal(client.call('session.create', { name: 'build', cwd: rig.home }))).toEqual({
     code: 'exists',
     message: 'A session named "build" exists. Attach to it with: ai-session attach build',
@@ -212,11 +242,28 @@ test('a pane has the client’s environment, less what misleads, plus where it i
   await using rig = await Rig.start();
   const client = await rig.connect();
   const { puppet, session } = await rig.puppet(client, {
-    env: { ...rig.environment, MINE: 'a b\nc', TMUX: '/tmp/x,1,0', TMUX_PANE: '%9', CLAUDECODE: '1', TERM: 'dumb', COLUMNS: '1', npm_lifecycle_event: 'start' },
+    env: {
+      ...rig.environment,
+      MINE: 'a b\nc',
+      TMUX: '/tmp/x,1,0',
+      TMUX_PANE: '%9',
+      CLAUDECODE: '1',
+      TERM: 'dumb',
+      COLUMNS: '1',
+      npm_lifecycle_event: 'start',
+    },
   });
   const { environment, cwd } = await puppet.environment();
   expect(cwd).toBe(rig.home);
-  expect(environment).toMatchObject({ MINE: 'a b\nc', AI_SESSION: session.id, AI_SESSION_PANE: session.pane, TERM: 'xterm-256color', COLORTERM: 'truecolor', TERM_PROGRAM: 'ai-session', PWD: rig.home });
+  expect(environment).toMatchObject({
+    MINE: 'a b\nc',
+    AI_SESSION: session.id,
+    AI_SESSION_PANE: session.pane,
+    TERM: 'xterm-256color',
+    COLORTERM: 'truecolor',
+    TERM_PROGRAM: 'ai-session',
+    PWD: rig.home,
+  });
   for (const name of ['TMUX', 'TMUX_PANE', 'CLAUDECODE', 'COLUMNS', 'npm_lifecycle_event']) expect(environment).not.toHaveProperty(name);
 });
 

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -13,11 +12,6 @@ const RING = 262_144;
 
 /** Waits for this line from the test, on a FIFO, so that nothing is echoed on the terminal. */
 const GO = 'read go < go';
-function fifo(rig: PtyRig, name: string): string {
-  const path = join(rig.directory, name);
-  execFileSync('mkfifo', [path]);
-  return path;
-}
 
 /** What is left of a daemon killed with -9: nothing is said, the connection just ends. */
 async function crash({ pty, output }: Started): Promise<void> {
@@ -27,7 +21,7 @@ async function crash({ pty, output }: Started): Promise<void> {
 
 test('a program survives its daemons in the middle of a flood, every byte once', async () => {
   await using rig = new PtyRig();
-  const go = fifo(rig, 'go');
+  const go = rig.fifo('go');
   const first = await rig.shell('hold', `stty -opost; printf ready; ${GO}; seq 1 400000; exit 9`);
   await first.output.shows('ready');
   const { pid } = first.pty;
@@ -37,7 +31,7 @@ test('a program survives its daemons in the middle of a flood, every byte once',
   let current: Started = first;
   const expected = `ready${Array.from({ length: 400_000 }, (_, i) => `${i + 1}\n`).join('')}`;
   await writeFile(go, '\n');
-  while (!current.output.exited) {
+  for (;;) {
     // Each daemon dies at some point of its 200 KB, having acknowledged less than it had, as one does that dies before it has written.
     const { pty, output } = current;
     const from = output.first ?? length;
@@ -147,7 +141,7 @@ test('a daemon is told where the stream starts when older bytes are gone', async
 
 test('a full ring blocks the program without a daemon, and an attach at its end frees it', async () => {
   await using rig = new PtyRig();
-  const go = fifo(rig, 'go');
+  const go = rig.fifo('go');
   const first = await rig.shell('hold', `stty -opost; printf ready; ${GO}; head -c 1000000 /dev/zero | tr '\\0' x; : > done`);
   await first.output.shows('ready');
   await writeFile(go, '\n');
@@ -163,7 +157,7 @@ test('a full ring blocks the program without a daemon, and an attach at its end 
 
 test('input that was typed just before the daemon let go still arrives', async () => {
   await using rig = new PtyRig();
-  const go = fifo(rig, 'go');
+  const go = rig.fifo('go');
   const first = await rig.shell('hold', `stty raw -echo; printf ready; ${GO}; head -c 60100 | wc -c; exec cat`);
   await first.output.shows('ready');
   first.pty.write(Buffer.alloc(60_000, 'a'));
@@ -249,8 +243,8 @@ test('a failed start leaves no process, no socket and no descriptor', async () =
 
 test('an orphan that left its session is adopted by the holder', async () => {
   await using rig = new PtyRig();
-  const alive = fifo(rig, 'alive');
-  fifo(rig, 'up');
+  const alive = rig.fifo('alive');
+  rig.fifo('up');
   const { pty, output } = await rig.shell(
     'hold',
     `(setsid sh -c 'trap "" HUP; exec 8> alive; echo up > up; exec sleep 1000' < /dev/null > /dev/null 2>&1 & echo $!); read up < up; printf ready; exec cat`,
@@ -267,11 +261,10 @@ test('an orphan that left its session is adopted by the holder', async () => {
 
 test('a holder killed by force hangs the program up, and the daemon knows at once', async () => {
   await using rig = new PtyRig();
-  const over = fifo(rig, 'over');
-  const { pty, output, socketPath } = await rig.shell(
-    'hold',
-    `trap 'kill $sleeper; wait $sleeper; echo hung up > over; exit' HUP; printf ready; sleep 1000 & sleeper=$!; while :; do wait $sleeper; done`,
-  );
+  // Read to its end once nobody has it open: then the program has ended.
+  const ends = readFile(rig.fifo('alive'), 'utf8');
+  const script = `exec 8> alive; sleep 1000 & sleeper=$!; trap 'echo hung up >&8; kill $sleeper; wait $sleeper; exit' HUP; printf ready; while :; do wait $sleeper; done`;
+  const { pty, output, socketPath } = await rig.shell('hold', script);
   await output.shows('ready');
   const status = pty.foreground();
   process.kill(pty.holderPid!, 'SIGSTOP');
@@ -281,17 +274,19 @@ test('a holder killed by force hangs the program up, and the daemon knows at onc
   expect(output.lostBecause).toBe('The connection to the holder was lost');
   expect(await asked).toBe(false);
   await status;
-  expect(await readFile(over, 'utf8')).toBe('hung up\n');
+  expect(await ends).toBe('hung up\n');
   unlinkSync(socketPath);
 });
 
 test('a holder told to terminate removes its socket', async () => {
   await using rig = new PtyRig();
-  const { pty, output, socketPath } = await rig.shell('hold', 'printf ready; exec cat');
+  const ends = readFile(rig.fifo('alive'), 'utf8');
+  const { pty, output, socketPath } = await rig.shell('hold', 'exec 8> alive; printf ready; exec cat');
   await output.shows('ready');
   process.kill(pty.holderPid!, 'SIGTERM');
   await output.until(({ lostBecause }) => lostBecause !== null);
   expect(existsSync(socketPath)).toBe(false);
+  await ends;
 });
 
 test('an idle holder is small', async () => {
@@ -350,13 +345,13 @@ test.each([
   { what: 'an acknowledgement cut short', said: [attachFrame, frame(2, [4, 0])] },
   { what: 'a size cut short', said: [attachFrame, frame(4, [2, 80])] },
   { what: 'a dismissal before the exit', said: [attachFrame, frame(7)] },
-  { what: 'more input than the window', said: [attachFrame, input(40_000), input(40_000)] },
+  { what: 'more input than the window', said: [attachFrame, input(60_000), input(60_000)] },
   { what: 'input before the attach', said: [frame(3, [1, 7])] },
   { what: 'an attach cut short', said: [frame(1, [1, 1], [8, 7])] },
   { what: 'an attach of version 0', said: [frame(1, [1, 0], [8, 7], [8, 0])] },
 ])('$what ends the connection and nothing else', async ({ said }) => {
   await using rig = new PtyRig();
-  const go = fifo(rig, 'go');
+  const go = rig.fifo('go');
   // It does not read its terminal until it is told, so nothing of the input is taken at first.
   const started = await rig.shell('hold', `stty raw -echo; printf ready; ${GO}; exec cat > /dev/null`);
   await started.output.shows('ready');

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -7,8 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { type Pty, SpawnError } from '../../../src/daemon/terminal/pty.ts';
 import { PtyRig, type Started } from '../../support/pty.ts';
 
-/** Waits in the foreground for signals: `wait` is what a shell lets a trap interrupt. */
-const WAIT = 'sleep 1000 & sleeper=$!; while :; do wait $sleeper; done';
+/** A script that runs until a trap ends it: `wait` is what a shell lets a signal interrupt. The sleeper is there before the script says anything. */
+const waiting = (script: string) => `sleep 1000 & sleeper=$!; ${script}; while :; do wait $sleeper; done`;
+const END = 'kill $sleeper; wait $sleeper; exit 0';
 
 /** Starts `cat` and shows that it runs: until then its loader may have files open. */
 async function startCat(rig: PtyRig, backend: Pty['backend']): Promise<Started> {
@@ -152,7 +152,7 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
 
   test('tells the program of a new size', async () => {
     await using rig = new PtyRig();
-    const { pty, output } = await rig.shell(backend, `trap 'stty size' WINCH; printf ready; ${WAIT}`);
+    const { pty, output } = await rig.shell(backend, waiting(`trap 'stty size' WINCH; printf ready`));
     await output.shows('ready');
     pty.resize(101, 31);
     await output.shows('31 101\r\n');
@@ -165,7 +165,7 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
     { cols: Number.NaN, rows: 2.9, shown: '2 1\r\n' },
   ])('brings $cols x $rows cells into what a terminal can have', async ({ cols, rows, shown }) => {
     await using rig = new PtyRig();
-    const { pty, output } = await rig.shell(backend, `trap 'stty size' WINCH; printf ready; ${WAIT}`);
+    const { pty, output } = await rig.shell(backend, waiting(`trap 'stty size' WINCH; printf ready`));
     await output.shows('ready');
     pty.resize(cols, rows);
     await output.shows(shown);
@@ -174,11 +174,8 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
   test('signals the program, its group or the foreground group', async () => {
     await using rig = new PtyRig();
     // With job control the inner shell is a group of its own, in the foreground.
-    writeFileSync(
-      join(rig.directory, 'inner'),
-      `trap 'echo inner usr1' USR1; trap 'kill $sleeper; wait $sleeper; exit' USR2; echo up; ${WAIT}`,
-    );
-    const script = `set -m; trap 'echo outer usr1' USR1; sh inner; echo inner is over; trap 'kill $sleeper; wait $sleeper; exit 0' TERM; ${WAIT}`;
+    writeFileSync(join(rig.directory, 'inner'), waiting(`trap 'echo inner usr1' USR1; trap '${END}' USR2; echo up`));
+    const script = waiting(`set -m; trap 'echo outer usr1' USR1; trap '${END}' TERM; sh inner; echo inner is over`);
     const { pty, output } = await rig.start(backend, ['bash', '-c', script]);
     await output.shows('up\r\n');
     expect((await pty.foreground())?.pgid).not.toBe(pty.pid);
@@ -195,10 +192,10 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
 
   test('signals every process of the group', async () => {
     await using rig = new PtyRig();
-    writeFileSync(join(rig.directory, 'inner'), `trap 'echo inner' USR1; echo up; ${WAIT}`);
-    const { pty, output } = await rig.shell(backend, `trap 'echo outer' USR1; sh inner & other=$!; while :; do wait $other; done`);
+    writeFileSync(join(rig.directory, 'inner'), waiting('echo up'));
+    const { pty, output } = await rig.shell(backend, 'sh inner & other=$!; while :; do wait $other; done');
     await output.shows('up\r\n');
-    // SIGUSR1 would end the two sleeps too.
+    // Stopping and going on hurts nobody; if any of them outlived the third, the rig would find it.
     expect(await pty.signal('SIGSTOP', 'group')).toBe(true);
     expect(await pty.signal('SIGCONT', 'group')).toBe(true);
     expect(await pty.signal('SIGKILL', 'group')).toBe(true);
@@ -219,9 +216,11 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
 
   test('takes a megabyte of input for a program that does not read yet, and loses none of it', async () => {
     await using rig = new PtyRig();
-    const fifo = join(rig.directory, 'go');
-    execFileSync('mkfifo', [fifo]);
-    const { pty, output } = await rig.shell(backend, `stty raw -echo; printf ready; read go < go; head -c 1048576 | md5sum; ${WAIT}`);
+    const fifo = rig.fifo('go');
+    const { pty, output } = await rig.shell(
+      backend,
+      `stty raw -echo; printf ready; read go < go; head -c 1048576 | md5sum; printf over; exec cat`,
+    );
     await output.shows('ready');
     const input = randomBytes(1 << 20);
     pty.write(input.subarray(0, 1000));
@@ -232,7 +231,8 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
     expect(pty.inputWaiting).toBeGreaterThan(900_000);
     await writeFile(fifo, 'go\n');
     await output.shows(createHash('md5').update(input).digest('hex'));
-    pty.write(Buffer.from('rest'));
+    await output.shows('over');
+    expect(pty.inputWaiting).toBe(0);
   });
 
   test('does not lose the input that came just before another', async () => {
@@ -289,8 +289,7 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
 
   test('stays with a program that closes its terminal and opens it again', async () => {
     await using rig = new PtyRig();
-    const fifo = join(rig.directory, 'go');
-    execFileSync('mkfifo', [fifo]);
+    const fifo = rig.fifo('go');
     const { output } = await rig.shell(backend, `printf first; exec <&- >&- 2>&-; read go < go; printf second > /dev/tty; exit 4`);
     await output.shows('first');
     await writeFile(fifo, 'go\n');
@@ -303,8 +302,8 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
     async (background) => {
       await using rig = new PtyRig();
       // Read to its end once nobody has it open: then the one in the background has died.
-      const alive = join(rig.directory, 'alive');
-      execFileSync('mkfifo', [alive, join(rig.directory, 'up')]);
+      const alive = rig.fifo('alive');
+      rig.fifo('up');
       const dies = readFile(alive);
       const script = `(trap '' HUP; exec 8> alive; echo up > up; exec ${background}) & read up < up; echo $!; exit 6`;
       const { pty, output } = await rig.shell(backend, script);
@@ -353,19 +352,17 @@ describe.each(['hold', 'node-pty'] as const)('a PTY of %s', (backend) => {
 
   test('ends or keeps the program on release, and says nothing more', async () => {
     await using rig = new PtyRig();
-    const fifo = join(rig.directory, 'over');
-    execFileSync('mkfifo', [fifo]);
-    const { pty, output } = await rig.shell(
-      backend,
-      `printf ready; trap 'kill $sleeper; wait $sleeper; echo hung up > over; exit 0' HUP; ${WAIT}`,
-    );
+    // Read to its end once nobody has it open: then the program has ended.
+    const alive = rig.fifo('alive');
+    const ends = readFile(alive, 'utf8');
+    const { pty, output } = await rig.shell(backend, waiting(`exec 8> alive; trap 'echo hung up >&8; ${END}' HUP; printf ready`));
     await output.shows('ready');
     await pty.release();
     await pty.release();
     pty.write(Buffer.from('x'));
     expect(await pty.signal('SIGHUP', 'program')).toBe(false);
     if (backend === 'hold') process.kill(pty.pid, 'SIGHUP');
-    expect(await readFile(fifo, 'utf8')).toBe('hung up\n');
+    expect(await ends).toBe('hung up\n');
     expect({ exited: output.exited, lost: output.lostBecause }).toEqual({ exited: null, lost: null });
     output.lostBecause = 'released';
     if (backend === 'hold') {

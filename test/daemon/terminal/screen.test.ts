@@ -135,6 +135,19 @@ test('xterm.js as it comes shows the same', async () => {
   plain.dispose();
 });
 
+test('reflow keeps links and underlines, and a narrow alternate screen forgets what it cut off', () => {
+  const screen = screenWith('\x1b]8;;http://x\x07abcdef\x1b]8;;\x07\x1b[4:3;58;5;9mghij\x1b[m\r\n\r\n');
+  screen.resize(6, 3);
+  screen.resize(10, 3);
+  expect(screen.lines({ from: 0, to: 0, withEscapes: true })).toEqual([
+    '\x1b]8;;http://x\x1b\\abcdef\x1b]8;;\x1b\\\x1b[4:3;58:5:9mghij\x1b[m',
+  ]);
+  screen.feed(Buffer.from('\x1b[?1049h\x1b[H0123456789'), false);
+  screen.resize(4, 3);
+  screen.resize(10, 3);
+  expect(screen.lines({ from: 0, to: 0 })).toEqual(['0123']);
+});
+
 test('three bytes of a dash cut after the second are still a dash', () => {
   const screen = new Screen({ cols: 10, rows: 1, scrollbackLines: 0, answer: () => {} });
   for (const byte of Buffer.from('a—b')) {
