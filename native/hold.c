@@ -5,7 +5,7 @@
  *
  * It starts ARGV on a new terminal, keeps what the program writes in a ring of 256 KiB addressed by absolute offsets, and serves one
  * client at a time on the Unix socket SOCKET. What the client has not acknowledged stays in the ring, through any number of clients; a
- * full ring blocks the program, so nothing is dropped. The exit status is kept until a client has said that it has it.
+ * ring full of that blocks the program, so nothing is dropped. The exit status is kept until a client has said that it has it.
  *
  * One line on standard output tells how the start went: "ok PID" or "err STAGE ERRNO". The protocol is described from the other side in
  * src/daemon/terminal/hold-protocol.ts.
@@ -64,6 +64,8 @@ enum { TO_PROGRAM = 0, TO_GROUP = 1, TO_FOREGROUND = 2 };
 #define QUIET_MS 1000
 /* How long others may go on writing to the terminal of a program that has ended. See is_over. */
 #define LINGER_MS 200
+/* Acknowledged output that is kept through the quiet: some screens of it. */
+#define KEPT (32u * 1024)
 /* More than the kernel keeps for one terminal: 4 KiB in n_tty and at most 8 KiB and one write in the flip buffers (Linux, pty.c). */
 #define KERNEL_BUFFER 65536u
 
@@ -73,8 +75,11 @@ static uint8_t *ring, *typed, *heard, *replies;
 #define BUFFERS (RING_SIZE + INPUT_LIMIT + HEARD_SIZE + REPLIES_SIZE)
 static int is_dirty;
 
-/* Output: ring_start <= sent <= head, and head - ring_start <= RING_SIZE. `seen` is the highest `sent` that any client has had. */
-static uint64_t ring_start, sent, head, seen;
+/*
+ * Output: ring_start <= acked <= sent <= head, and head - ring_start <= RING_SIZE. What is acknowledged stays as long as there is room: a
+ * client that comes after a crash has something to show. `seen` is the highest `acked` ever: what any client has worked off.
+ */
+static uint64_t ring_start, acked, sent, head, seen;
 /* Input that the program has not read yet: a ring too. `taken` counts what reached the terminal since the client attached. */
 static size_t typed_start, typed_length;
 static uint64_t taken, taken_told;
@@ -119,14 +124,6 @@ static int make_buffers(void) {
   replies = heard + HEARD_SIZE;
   return 0;
 #endif
-}
-
-/* A flood leaves 300 KiB behind; an idle holder should cost what it did before. */
-static void give_memory_back(void) {
-#ifndef __SANITIZE_ADDRESS__
-  madvise(ring, BUFFERS, MADV_DONTNEED);
-#endif
-  is_dirty = 0;
 }
 
 static void put(uint8_t *at, uint64_t value, int bytes) {
@@ -247,7 +244,6 @@ static void speak(void) {
         header_left -= of_header;
         payload_left -= (size_t)wrote - of_header;
         sent += (size_t)wrote - of_header;
-        if (sent > seen) seen = sent;
       }
     }
     if (wrote < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) is_blocked = 1;
@@ -292,7 +288,7 @@ static void tell_status(uint32_t id) {
   put(at + 9, size.ws_col, 2);
   put(at + 11, size.ws_row, 2);
   put(at + 13, head, 8);
-  put(at + 21, ring_start, 8);
+  put(at + 21, acked, 8);
   if (length > 0) memcpy(at + 29, cwd, length);
 }
 
@@ -315,7 +311,8 @@ static int obey(uint8_t type, const uint8_t *payload, size_t length) {
   if (type == ACK && length == 8) {
     uint64_t offset = get(payload, 8);
     if (offset > sent) return 0;
-    if (offset > ring_start) ring_start = offset;
+    if (offset > acked) acked = offset;
+    if (acked > seen) seen = acked;
   } else if (type == INPUT) {
     return take_input(payload, length);
   } else if (type == RESIZE && length == 4) {
@@ -397,8 +394,7 @@ static void attach(int fd, const uint8_t *payload) {
   drop_client();
   client = fd;
   /* The client begins where its journal ends: everything below is safe, and must not keep the ring full. */
-  if (offset != FROM_START && offset > ring_start) ring_start = offset;
-  sent = ring_start;
+  sent = acked = offset != FROM_START && offset > ring_start ? offset : ring_start;
   taken = taken_told = 0;
   uint8_t *at = reply(WELCOME, 42);
   at[0] = VERSION;
@@ -463,13 +459,14 @@ static void meet_stranger(void) {
 static void read_terminal(void) {
   /* A terminal gives at most 4095 bytes a read (Linux, n_tty); a few reads make one frame worth sending. */
   for (int turn = 0; turn < 16 && !is_hung_up; turn++) {
-    size_t room = RING_SIZE - (size_t)(head - ring_start), to = head % RING_SIZE;
+    size_t room = RING_SIZE - (size_t)(head - acked), to = head % RING_SIZE;
     if (room == 0) return;
     size_t first = room < RING_SIZE - to ? room : RING_SIZE - to;
     struct iovec parts[2] = {{ring + to, first}, {ring, room - first}};
     ssize_t got = readv(master, parts, 2);
     if (got > 0) {
       head += (size_t)got;
+      if (head - ring_start > RING_SIZE) ring_start = head - RING_SIZE;
       is_dirty = 1;
       if (has_exited) read_since_exit += (size_t)got;
     } else if (got < 0 && errno == EINTR) {
@@ -541,9 +538,34 @@ static void hear_signals(void) {
   reap();
 }
 
+static void forget_pages(size_t from, size_t to) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  from = (from + page - 1) / page * page;
+  to = to / page * page;
+#ifndef __SANITIZE_ADDRESS__
+  if (from < to) madvise(ring + from, to - from, MADV_DONTNEED);
+#endif
+}
+
+/* A flood leaves 300 KiB behind; an idle holder should cost what it did before. All goes but the last acknowledged output. The ring is circular, so what is kept may go around its end. */
+static void give_memory_back(void) {
+  if (head - ring_start > KEPT) ring_start = head - KEPT;
+  size_t end = head % RING_SIZE, start = ring_start % RING_SIZE;
+  if (ring_start == head) {
+    forget_pages(0, RING_SIZE);
+  } else if (end < start) {
+    forget_pages(end, start);
+  } else {
+    forget_pages(end, RING_SIZE);
+    forget_pages(0, start);
+  }
+  forget_pages(RING_SIZE, BUFFERS);
+  is_dirty = 0;
+}
+
 static void serve(void) {
   for (;;) {
-    int is_empty = ring_start == head && typed_length == 0 && heard_length == 0 && replies_length == 0;
+    int is_empty = acked == head && typed_length == 0 && heard_length == 0 && replies_length == 0;
     int can_reply = is_deaf || has_room_for_reply();
     if (accept_again && now_ms() >= accept_again) accept_again = 0;
     int64_t timeout = (is_dirty && is_empty) || accept_again ? QUIET_MS : -1;
@@ -553,7 +575,7 @@ static void serve(void) {
     }
     /* Hang-ups are reported whether asked for or not: a descriptor nothing is wanted from must be left out, or poll would spin. */
     short wanted = 0;
-    if (!is_drained && !is_hung_up && head - ring_start < RING_SIZE) wanted |= POLLIN;
+    if (!is_drained && !is_hung_up && head - acked < RING_SIZE) wanted |= POLLIN;
     if (typed_length > 0) wanted |= POLLOUT;
     short from_client = (short)((can_reply && heard_length < HEARD_SIZE ? POLLIN : 0) | (is_blocked ? POLLOUT : 0));
     struct pollfd polled[4 + STRANGERS] = {{news[0], POLLIN, 0},

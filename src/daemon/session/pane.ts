@@ -9,8 +9,6 @@ import { isTyping } from './typing.ts';
 /** Unparsed output at which we stop reading the program, and at which we read again. A snapshot has to parse what waits, so this bounds how long an attach can hold up everybody else: about 10 ms. */
 const HIGH_WATER_BYTES = 128 << 10;
 const LOW_WATER_BYTES = 32 << 10;
-/** Output the holder keeps although we have it, so that the daemon after a crash has something to show. The ring holds 256 KiB. */
-const KEPT_FOR_SUCCESSOR_BYTES = 96 << 10;
 /** Typed ahead of a program that does not read. Beyond this something is wrong, and memory is not the place to keep it. */
 const INPUT_LIMIT_BYTES = 64 << 20;
 /** A viewer smaller than this never shrinks a pane: phones and 2x1 web terminals have wrecked many a screen. */
@@ -101,12 +99,12 @@ export class Pane {
   /** Every byte a program writes takes this path. */
   #ingest(offset: number, bytes: Uint8Array, isReplay: boolean): void {
     this.#head = offset + bytes.length;
+    // Before our screen can answer: a query that is acknowledged is not answered again by the daemon after a crash.
+    if (this.#state.is === 'running') this.#state.pty.acknowledge(this.#head);
     this.screen.feed(bytes, !isReplay && this.#leader === null);
     for (const follower of this.#followers) follower.offer(this.#head, bytes);
     if (!isReplay) this.activeAt = Date.now();
-    if (this.#state.is !== 'running') return;
-    this.#state.pty.acknowledge(Math.max(0, this.#head - KEPT_FOR_SUCCESSOR_BYTES));
-    if (!this.#isPaused && this.screen.bytesWaiting > HIGH_WATER_BYTES) {
+    if (this.#state.is === 'running' && !this.#isPaused && this.screen.bytesWaiting > HIGH_WATER_BYTES) {
       this.#isPaused = true;
       this.#state.pty.pause();
     }

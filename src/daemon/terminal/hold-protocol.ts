@@ -6,7 +6,7 @@
  * Daemon to holder:
  *     ATTACH 1   version u8, epoch u64, offset u64 (all ones: from the oldest byte there is). The first frame, and the only one that a
  *                connection without rights may send. It also acknowledges everything below the offset.
- *     ACK 2      offset u64: everything below is safe. Above what was sent it is an error.
+ *     ACK 2      offset u64: everything below is safe. Above what was sent it is an error. The holder keeps it while it has room.
  *     INPUT 3    bytes. At most 64 KiB may be on their way (sent and not yet told as taken).
  *     RESIZE 4   cols u16, rows u16
  *     SIGNAL 5   id u32, signal u8, target u8 (0 program, 1 its group, 2 the foreground group)
@@ -47,7 +47,7 @@ export interface Welcome {
   /** The offset of the first byte that will come: what was asked for, or later where older bytes are gone. */
   start: number;
   head: number;
-  /** Everything below was sent to some daemon before. */
+  /** Everything below was acknowledged by some daemon before. */
   seen: number;
   cols: number;
   rows: number;

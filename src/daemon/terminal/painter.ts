@@ -63,7 +63,11 @@ export class Painter {
     }
     const isCut = to === this.#left + this.#cols && to > from && widthAt(line, to - 1) === 2;
     writer.cells(line, from, isCut ? to - 1 : to);
-    if (isCut) this.#cut(writer, line, to - 1);
+    if (isCut) {
+      // Blank cells before it have been passed over, not written.
+      writer.sequence(`\x1b[${this.#cols}G`);
+      this.#cut(writer, line, to - 1);
+    }
     writer.setPen(PLAIN);
     return writer.out;
   }

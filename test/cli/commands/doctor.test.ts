@@ -295,7 +295,10 @@ describe('the daemon', () => {
       env: rig.environment,
     });
     const isGone = new Promise((resolve) => orphan.once('exit', resolve));
-    await new Promise((resolve) => orphan.stdout!.once('data', resolve));
+    await new Promise((resolve, reject) => {
+      orphan.once('error', reject);
+      orphan.stdout!.once('data', resolve);
+    });
     const stale = join(rig.paths.run, 'p778.sock');
     writeFileSync(stale, '');
     const { code, of } = await examine(rig);

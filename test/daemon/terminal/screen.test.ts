@@ -140,7 +140,7 @@ test('reflow keeps links and underlines, and a narrow alternate screen forgets w
   screen.resize(6, 3);
   screen.resize(10, 3);
   expect(screen.lines({ from: 0, to: 0, withEscapes: true })).toEqual([
-    '\x1b]8;;http://x\x1b\\abcdef\x1b]8;;\x1b\\\x1b[4:3;58:5:9mghij\x1b[m',
+    '\x1b]8;;http://x\x1b\\abcdef\x1b[4:3;58:5:9m\x1b]8;;\x1b\\ghij\x1b[m',
   ]);
   screen.feed(Buffer.from('\x1b[?1049h\x1b[H0123456789'), false);
   screen.resize(4, 3);
