@@ -72,7 +72,13 @@ const cases = {
   echo: () => echoes({ isLoaded: false }),
   echo_loaded: () => echoes({ isLoaded: true }),
   async attach() {
-    const figures = { 'bare node -e 0': { 'attach ms': median(Array.from({ length: 9 }, () => milliseconds(() => spawnSync(process.execPath, ['-e', '0'], { env: environment })))) } };
+    const figures = {
+      'bare node -e 0': {
+        'attach ms': median(
+          Array.from({ length: 9 }, () => milliseconds(() => spawnSync(process.execPath, ['-e', '0'], { env: environment }))),
+        ),
+      },
+    };
     for (const [name, system] of Object.entries(systems)) {
       run(system, system.create('a', `head -n 2000 ${corpus}; printf 'READY''MARK'; touch ${folder}/ready-${name}; exec sleep 600`));
       await appears(join(folder, `ready-${name}`));
@@ -115,7 +121,11 @@ const cases = {
         sessions: count,
         'created/s': count / seconds,
         'KiB/session': (pss(pids) - before) / count,
-        ...(holders.length > 0 && { 'holder KiB (median)': median(holders), 'holder KiB (max)': Math.max(...holders), 'daemon MiB': pss([pids[0]]) / 1024 }),
+        ...(holders.length > 0 && {
+          'holder KiB (median)': median(holders),
+          'holder KiB (max)': Math.max(...holders),
+          'daemon MiB': pss([pids[0]]) / 1024,
+        }),
         'idle CPU %': await cpuPercent(pids.slice(0, 1), 3000),
       };
     }
@@ -141,7 +151,11 @@ class Terminal {
   static async open(argv) {
     const terminal = new Terminal();
     const spec = { argv, env: environment, cwd: folder, cols: COLS, rows: ROWS };
-    terminal.#pty = await startNodePty(spec, { data: (_, bytes) => terminal.#hear(bytes), exit: () => terminal.#end(), lost: () => terminal.#end() });
+    terminal.#pty = await startNodePty(spec, {
+      data: (_, bytes) => terminal.#hear(bytes),
+      exit: () => terminal.#end(),
+      lost: () => terminal.#end(),
+    });
     return terminal;
   }
   type(text) {
@@ -238,7 +252,10 @@ async function rawFlood() {
 async function flood(name, system, isAttached) {
   const [go, done] = [join(folder, `go-${name}`), join(folder, `done-${name}`)];
   for (const file of [go, done]) rmSync(file, { force: true });
-  run(system, system.create('flood', `while [ ! -e ${go} ]; do sleep 0.01; done; cat ${corpus}; printf 'THE''END\\n'; touch ${done}; sleep 600`));
+  run(
+    system,
+    system.create('flood', `while [ ! -e ${go} ]; do sleep 0.01; done; cat ${corpus}; printf 'THE''END\\n'; touch ${done}; sleep 600`),
+  );
   const terminal = isAttached ? await Terminal.open([...system.base, ...system.attach('flood')]) : null;
   await terminal?.quiet(300);
   const start = performance.now();
@@ -256,7 +273,8 @@ async function createOverOneConnection(count) {
   const { connect } = await import('../dist/client/daemon.js');
   const { pathsFor } = await import('../dist/config/paths.js');
   const daemon = await connect(pathsFor(environment));
-  for (let n = 0; n < count; n++) await daemon.call('session.create', { name: `s${n}`, command: ['sleep', '600'], cwd: folder, env: environment });
+  for (let n = 0; n < count; n++)
+    await daemon.call('session.create', { name: `s${n}`, command: ['sleep', '600'], cwd: folder, env: environment });
   daemon.close();
 }
 
@@ -269,7 +287,17 @@ function pss(pids) {
 }
 
 async function cpuPercent(pids, ms) {
-  const ticks = () => pids.reduce((sum, pid) => sum + readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ').slice(11, 13).reduce((a, b) => a + Number(b), 0), 0);
+  const ticks = () =>
+    pids.reduce(
+      (sum, pid) =>
+        sum +
+        readFileSync(`/proc/${pid}/stat`, 'latin1')
+          .split(') ')[1]
+          .split(' ')
+          .slice(11, 13)
+          .reduce((a, b) => a + Number(b), 0),
+      0,
+    );
   const before = ticks();
   await delay(ms);
   return ((ticks() - before) * 10 * 100) / ms;
@@ -293,7 +321,10 @@ function median(values) {
 /** Lines such as build tools print: words, some colours, some wide characters. The same every time. */
 function makeCorpus(megabytes) {
   const path = join(folder, 'corpus');
-  const words = 'compile build test module warning error src lib index function const return import export async await server client daemon session output parser token naïve größe 変更 ✓'.split(' ');
+  const words =
+    'compile build test module warning error src lib index function const return import export async await server client daemon session output parser token naïve größe 変更 ✓'.split(
+      ' ',
+    );
   let seed = 7;
   const random = (below) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % below;
   const lines = [];
@@ -315,10 +346,15 @@ try {
     const figures = await cases[name]();
     console.log(`\n${name}`);
     const ratios = {};
-    for (const key of Object.keys(figures['ai-session'])) if (figures.tmux?.[key]) ratios[key] = figures['ai-session'][key] / figures.tmux[key];
+    for (const key of Object.keys(figures['ai-session']))
+      if (figures.tmux?.[key]) ratios[key] = figures['ai-session'][key] / figures.tmux[key];
     if (figures.tmux) figures['ai-session / tmux'] = ratios;
     for (const [system, row] of Object.entries(figures)) {
-      console.log(`  ${system.padEnd(20)}${Object.entries(row).map(([key, value]) => `${key} ${Number.isInteger(value) ? value : value.toFixed(2)}`).join('   ')}`);
+      console.log(
+        `  ${system.padEnd(20)}${Object.entries(row)
+          .map(([key, value]) => `${key} ${Number.isInteger(value) ? value : value.toFixed(2)}`)
+          .join('   ')}`,
+      );
     }
     for (const system of Object.values(systems)) run(system, system.stop);
   }

@@ -16,7 +16,10 @@ export interface Log {
 
 export function openLog(path: string, level: 'debug' | 'info' | 'warn' | 'error'): Log {
   const file = new RotatingFile(path);
-  const out = pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } }, file);
+  const out = pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    file,
+  );
   return {
     debug: (message, fields) => out.debug(fields ?? {}, message),
     info: (message, fields) => out.info(fields ?? {}, message),

@@ -11,7 +11,13 @@ export interface CommandEntry {
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
-  { name: 'new', aliases: ['create'], summary: 'start a program in a new session, and attach to it', takesCommand: true, load: () => import('./commands/new.ts') },
+  {
+    name: 'new',
+    aliases: ['create'],
+    summary: 'start a program in a new session, and attach to it',
+    takesCommand: true,
+    load: () => import('./commands/new.ts'),
+  },
   { name: 'attach', aliases: ['a', 'at'], summary: 'attach to a session (C-b d leaves it)', load: () => import('./commands/attach.ts') },
   { name: 'ls', aliases: ['list'], summary: 'list the sessions', load: () => import('./commands/ls.ts') },
   { name: 'send', aliases: [], summary: 'type text and keys into a session', load: () => import('./commands/send.ts') },
@@ -23,6 +29,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'events', aliases: [], summary: 'print what happens, as it happens', load: () => import('./commands/events.ts') },
   { name: 'daemon', aliases: [], summary: 'start, stop, restart or look at the daemon', load: () => import('./commands/daemon.ts') },
   { name: 'doctor', aliases: [], summary: 'check this machine, and say how to mend it', load: () => import('./commands/doctor.ts') },
-  { name: 'completion', aliases: [], summary: 'print a completion script for bash, zsh or fish', load: () => import('./commands/completion.ts') },
+  {
+    name: 'completion',
+    aliases: [],
+    summary: 'print a completion script for bash, zsh or fish',
+    load: () => import('./commands/completion.ts'),
+  },
   { name: 'version', aliases: [], summary: 'print the versions of client and daemon', load: () => import('./commands/version.ts') },
 ];

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
-import { VERSION } from '../base/version.ts';
 import { nearest } from '../base/nearest.ts';
+import { VERSION } from '../base/version.ts';
 import { COMMANDS, type CommandEntry } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { report, say } from './output.ts';
@@ -20,7 +20,10 @@ export async function main(argv: string[]): Promise<void> {
     if (entry) await add(program, entry, command);
     else if (first === undefined || first === 'help' || first.startsWith('-')) for (const each of COMMANDS) await add(program, each, []);
     else {
-      const near = nearest(first, COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]));
+      const near = nearest(
+        first,
+        COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]),
+      );
       say(`There is no command "${first}".${near ? ` Did you mean "${near}"?` : ''} See them all with: ai-session help`);
       process.exitCode = EXIT.usage;
       return;
@@ -44,6 +47,10 @@ function root(): Command {
 }
 
 async function add(program: Command, { name, aliases, summary, load }: CommandEntry, command: string[]): Promise<void> {
-  const definition = program.command(name).aliases([...aliases]).description(summary).exitOverride();
+  const definition = program
+    .command(name)
+    .aliases([...aliases])
+    .description(summary)
+    .exitOverride();
   (await load()).define(definition, command);
 }

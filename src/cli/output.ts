@@ -43,7 +43,12 @@ export function report(error: unknown, isJson: boolean): number {
 function describe(error: unknown): { code: string; exitCode: number; message: string; data?: object } | null {
   if (error instanceof WireError) return { code: error.code, exitCode: error.exitCode, message: error.message, data: error.data };
   if (error instanceof UsageError) return { code: 'usage', exitCode: error.exitCode, message: error.message };
-  if (error instanceof DaemonError) return { code: `daemon-${error.reason}`, exitCode: error.reason === 'unsafe' ? EXIT.denied : error.reason === 'home' ? EXIT.usage : EXIT.noDaemon, message: error.message };
+  if (error instanceof DaemonError)
+    return {
+      code: `daemon-${error.reason}`,
+      exitCode: error.reason === 'unsafe' ? EXIT.denied : error.reason === 'home' ? EXIT.usage : EXIT.noDaemon,
+      message: error.message,
+    };
   if (error instanceof ConnectionError) return { code: `connection-${error.reason}`, exitCode: EXIT.noDaemon, message: error.message };
   return null;
 }
@@ -57,7 +62,10 @@ export function style(format: Style, text: string): string {
 
 /** Text from a program, with its control characters made visible: a title must not be able to write to somebody else's terminal. */
 export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) => `\\x${character.codePointAt(0)!.toString(16).padStart(2, '0')}`);
+  return text.replace(
+    /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => `\\x${character.codePointAt(0)!.toString(16).padStart(2, '0')}`,
+  );
 }
 
 /** Milliseconds as a person says them: 5s, 12m, 3h, 4d. */

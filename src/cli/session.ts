@@ -30,7 +30,8 @@ export function takeTarget(operands: readonly string[], { target }: { target?: s
 export function wholeNumber(what: string, { min, max }: { min: number; max: number }): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^[+-]?\d+$/.test(text) || value < min || value > max) throw new UsageError(`${what} "${text}" is not a whole number from ${min} to ${max}.`);
+    if (!/^[+-]?\d+$/.test(text) || value < min || value > max)
+      throw new UsageError(`${what} "${text}" is not a whole number from ${min} to ${max}.`);
     return value;
   };
 }

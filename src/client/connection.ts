@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { VERSION } from '../base/version.ts';
 import type { CallName, CallParams, CallResult } from '../wire/calls.ts';
-import { type ErrorBody, fromWire, WireError } from '../wire/errors.ts';
+import { type ErrorBody, fromWire } from '../wire/errors.ts';
 import type { Event, Notification, StreamEnd } from '../wire/events.ts';
 import { DAEMON_FRAME_LIMIT_BYTES, encodeJson, encodeStream, type Frame, FrameDecoder } from '../wire/frame.ts';
 import { type Hello, negotiate, OLDEST_PROTOCOL, PROTOCOL, readHello } from '../wire/version.ts';
@@ -53,14 +53,30 @@ export class Connection {
         if (connection) connection.#lose(error);
         else reject(error);
       };
-      const timer = setTimeout(() => fail(new ConnectionError('strange', `The daemon at "${path}" does not answer. See: ai-session daemon status`)), HELLO_MS);
+      const timer = setTimeout(
+        () => fail(new ConnectionError('strange', `The daemon at "${path}" does not answer. See: ai-session daemon status`)),
+        HELLO_MS,
+      );
       socket.once('connect', () => {
-        const hello: Hello = { hello: { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL, build: VERSION, pid: process.pid, instance: randomBytes(8).toString('hex') } };
+        const hello: Hello = {
+          hello: {
+            protocol: PROTOCOL,
+            oldest: OLDEST_PROTOCOL,
+            build: VERSION,
+            pid: process.pid,
+            instance: randomBytes(8).toString('hex'),
+          },
+        };
         socket.write(encodeJson(hello));
       });
       socket.on('error', (error: NodeJS.ErrnoException) => {
         const isRefused = connection === null && (error.code === 'ENOENT' || error.code === 'ECONNREFUSED');
-        fail(new ConnectionError(isRefused ? 'refused' : 'lost', isRefused ? `No daemon listens at "${path}".` : `Lost the daemon: ${error.message}`));
+        fail(
+          new ConnectionError(
+            isRefused ? 'refused' : 'lost',
+            isRefused ? `No daemon listens at "${path}".` : `Lost the daemon: ${error.message}`,
+          ),
+        );
       });
       socket.on('close', () => fail(new ConnectionError('lost', 'Lost the daemon: it closed the connection.')));
       socket.on('data', (chunk: Buffer) => {
@@ -74,7 +90,10 @@ export class Connection {
             if (!hello) return fail(new ConnectionError('strange', `What listens at "${path}" is not an ai-session daemon.`));
             if (negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, hello) === null) {
               return fail(
-                new ConnectionError('strange', `This is ai-session ${VERSION} (protocol ${PROTOCOL}), the daemon is ${hello.build} (protocol ${hello.protocol}). Replace it with: ai-session daemon restart`),
+                new ConnectionError(
+                  'strange',
+                  `This is ai-session ${VERSION} (protocol ${PROTOCOL}), the daemon is ${hello.build} (protocol ${hello.protocol}). Replace it with: ai-session daemon restart`,
+                ),
               );
             }
             clearTimeout(timer);
@@ -169,5 +188,3 @@ export class Connection {
     this.onLost(error);
   }
 }
-
-export { WireError };

@@ -33,7 +33,8 @@ export async function connect(paths: Paths, { start = true } = {}): Promise<Conn
     const connection = await tryConnect(paths);
     if (connection) return connection;
     if (!start) throw new DaemonError('not-running', `No daemon is running for "${paths.home}". Start one with: ai-session daemon start`);
-    if (Date.now() > deadline) throw new DaemonError('start-failed', `The daemon did not answer within ${START_MS / 1000} s. See: ${paths.log}`);
+    if (Date.now() > deadline)
+      throw new DaemonError('start-failed', `The daemon did not answer within ${START_MS / 1000} s. See: ${paths.log}`);
     if ((await startDaemon(paths)) === 'busy') await delay(RETRY_MS);
   }
 }
@@ -67,7 +68,12 @@ async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
   const [command, args] = existsSync(lock) ? [lock, [paths.lock, process.execPath, main, '--locked']] : [process.execPath, [main]];
   const startLog = openSync(paths.startLog, 'w', 0o600);
   try {
-    const child = spawn(command, args, { detached: true, cwd: '/', stdio: ['ignore', 'pipe', startLog], env: daemonEnvironment(process.env) });
+    const child = spawn(command, args, {
+      detached: true,
+      cwd: '/',
+      stdio: ['ignore', 'pipe', startLog],
+      env: daemonEnvironment(process.env),
+    });
     return await new Promise((resolve, reject) => {
       let said = '';
       const done = (settle: () => void) => {
@@ -84,7 +90,13 @@ async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
       child.once('exit', (code, signal) =>
         done(() => {
           if (code === LOCK_BUSY) resolve('busy');
-          else reject(new DaemonError('start-failed', `The daemon ended while it started (${signal ?? `exit ${code}`}): ${lastWords(paths.startLog)}`));
+          else
+            reject(
+              new DaemonError(
+                'start-failed',
+                `The daemon ended while it started (${signal ?? `exit ${code}`}): ${lastWords(paths.startLog)}`,
+              ),
+            );
         }),
       );
     });

@@ -1,10 +1,10 @@
-import { existsSync, unlinkSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../base/log.ts';
 import { VERSION } from '../base/version.ts';
-import { makeDataFolder } from '../config/private-folder.ts';
 import type { Paths } from '../config/paths.ts';
+import { makeDataFolder } from '../config/private-folder.ts';
 import type { LiveSettings } from '../config/settings.ts';
 import type { DaemonStatus } from '../wire/calls.ts';
 import type { Event, EventBody } from '../wire/events.ts';

@@ -5,7 +5,12 @@ import { z } from 'zod';
  * method types. `since` is the protocol that brought the call.
  */
 export const CALLS = {
-  'daemon.status': call({ since: 1, does: 'Say which daemon this is and which processes it owns.', params: z.object({}), result: daemonStatus() }),
+  'daemon.status': call({
+    since: 1,
+    does: 'Say which daemon this is and which processes it owns.',
+    params: z.object({}),
+    result: daemonStatus(),
+  }),
   'daemon.stop': call({
     since: 1,
     does: 'Stop the daemon. Programs go on for the next one, unless they are to be ended too.',
@@ -27,14 +32,21 @@ export const CALLS = {
     }),
     result: sessionInfo(),
   }),
-  'session.list': call({ since: 1, does: 'List the sessions.', params: z.object({}), result: z.object({ sessions: z.array(sessionInfo()) }) }),
+  'session.list': call({
+    since: 1,
+    does: 'List the sessions.',
+    params: z.object({}),
+    result: z.object({ sessions: z.array(sessionInfo()) }),
+  }),
   'session.get': call({ since: 1, does: 'Tell one session.', params: target({}), result: sessionInfo() }),
   'session.rename': call({ since: 1, does: 'Give a session another name.', params: target({ name: z.string() }), result: sessionInfo() }),
   'session.kill': call({
     since: 1,
     does: 'End sessions: the whole process tree of each, verified. An ended session is forgotten.',
     params: z.object({ sessions: z.array(z.string()).min(1), force: z.boolean().default(false) }),
-    result: z.object({ killed: z.array(z.object({ id: z.string(), name: z.string(), signals: z.array(z.string()), survivors: z.array(z.number()) })) }),
+    result: z.object({
+      killed: z.array(z.object({ id: z.string(), name: z.string(), signals: z.array(z.string()), survivors: z.array(z.number()) })),
+    }),
   }),
   'pane.write': call({
     since: 1,
@@ -66,7 +78,12 @@ export const CALLS = {
       historyLines: z.number(),
     }),
   }),
-  'pane.resize': call({ since: 1, does: 'Give a pane another size.', params: target({ cols: size(), rows: size() }), result: sessionInfo() }),
+  'pane.resize': call({
+    since: 1,
+    does: 'Give a pane another size.',
+    params: target({ cols: size(), rows: size() }),
+    result: sessionInfo(),
+  }),
   'pane.signal': call({
     since: 1,
     does: "Send a signal to a pane's program, its process group, or what is in the foreground.",

@@ -9,7 +9,14 @@ export type EventBody =
   | { event: 'session.resized'; session: string; name: string; cols: number; rows: number }
   | { event: 'session.titled'; session: string; name: string; title: string }
   | { event: 'session.rang'; session: string; name: string }
-  | { event: 'session.ended'; session: string; name: string; status: 'exited' | 'failed' | 'lost'; exitCode: number | null; signal: string | null }
+  | {
+      event: 'session.ended';
+      session: string;
+      name: string;
+      status: 'exited' | 'failed' | 'lost';
+      exitCode: number | null;
+      signal: string | null;
+    }
   | { event: 'session.removed'; session: string; name: string }
   | { event: 'client.attached'; session: string; name: string; stream: number; readOnly: boolean }
   | { event: 'client.detached'; session: string; name: string; stream: number; because: string };

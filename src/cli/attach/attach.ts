@@ -31,7 +31,8 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
       ended: (end) => mine === generation && ending.resolve(end),
     };
   };
-  const follow = (history: boolean) => daemon.follow({ ...(session !== undefined && { session }), ...terminal.size, readOnly, detachOthers, history }, listener());
+  const follow = (history: boolean) =>
+    daemon.follow({ ...(session !== undefined && { session }), ...terminal.size, readOnly, detachOthers, history }, listener());
 
   // The terminal is made ours before the first byte can come, and given back whatever happens after.
   terminal.open();

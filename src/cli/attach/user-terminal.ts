@@ -1,5 +1,5 @@
-import { ReadStream, WriteStream } from 'node:tty';
 import { constants } from 'node:os';
+import { ReadStream, WriteStream } from 'node:tty';
 import { RESET_TERMINAL } from '../../wire/terminal-reset.ts';
 
 /** XTWINOPS 22 and 23: the terminal's own stack of titles, so that the title from before comes back. */

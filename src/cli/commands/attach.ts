@@ -13,7 +13,9 @@ export function define(command: Command): void {
     .action(async (operand: string | undefined, options: { target?: string; readOnly?: boolean; detachOthers?: boolean }) => {
       const session = options.target ?? operand;
       if (!process.stdin.isTTY || !process.stdout.isTTY) {
-        throw new UsageError('attach needs a terminal. To read a session from a script: ai-session capture NAME; to follow what happens: ai-session events --json');
+        throw new UsageError(
+          'attach needs a terminal. To read a session from a script: ai-session capture NAME; to follow what happens: ai-session events --json',
+        );
       }
       refuseNesting(session ?? 'the last session');
       process.exitCode = await withDaemon((daemon) =>

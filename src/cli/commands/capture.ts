@@ -31,7 +31,12 @@ export function define(command: Command): void {
         }),
       );
       if (options.json) printJson(captured);
-      else process.stdout.write(withoutEmptyEnd(captured.lines).map((text) => `${text}\n`).join(''));
+      else
+        process.stdout.write(
+          withoutEmptyEnd(captured.lines)
+            .map((text) => `${text}\n`)
+            .join(''),
+        );
     });
 }
 

@@ -12,9 +12,7 @@ import { withDaemon } from '../session.ts';
 export function define(command: Command): void {
   const verb = (name: string, summary: string) => command.command(name).description(summary).exitOverride().option('--json', 'print JSON');
   verb('start', 'start the daemon; every other command does so by itself').action(start);
-  verb('stop', 'stop the daemon; programs run on for the next one')
-    .option('--kill-sessions', 'end all programs too')
-    .action(stop);
+  verb('stop', 'stop the daemon; programs run on for the next one').option('--kill-sessions', 'end all programs too').action(stop);
   verb('status', 'say whether it runs, and which processes are its own').action(status);
   verb('restart', 'replace the daemon; programs run on').action(restart);
   verb('logs', "print the daemon's log")
@@ -41,7 +39,8 @@ async function stop({ json, killSessions }: { json?: boolean; killSessions?: boo
     return say('No daemon is running.');
   }
   if (json) printJson(stopped);
-  else if (stopped.left.length > 0) say(`Stopped. ${stopped.left.length === 1 ? 'One session runs' : `${stopped.left.length} sessions run`} on for the next daemon.`);
+  else if (stopped.left.length > 0)
+    say(`Stopped. ${stopped.left.length === 1 ? 'One session runs' : `${stopped.left.length} sessions run`} on for the next daemon.`);
   if (stopped.survivors.length > 0) {
     say(`These processes are still there: ${stopped.survivors.join(', ')}`);
     process.exitCode = EXIT.failure;
@@ -105,7 +104,9 @@ async function logs({ follow, lines, json }: { follow?: boolean; lines: string; 
   const { log } = pathsFor();
   if (!existsSync(log)) throw new UsageError(`There is no log at "${log}" yet.`, EXIT.notFound);
   // The log is JSON lines either way; tail knows how to follow a file that is rotated.
-  const tail = spawn('tail', ['-n', lines, ...(follow ? ['-F'] : []), log], { stdio: ['ignore', json || !process.stdout.isTTY ? 'inherit' : 'pipe', 'inherit'] });
+  const tail = spawn('tail', ['-n', lines, ...(follow ? ['-F'] : []), log], {
+    stdio: ['ignore', json || !process.stdout.isTTY ? 'inherit' : 'pipe', 'inherit'],
+  });
   tail.stdout?.on('data', (chunk) => process.stdout.write(chunk));
   process.exitCode = await new Promise<number>((resolve, reject) => {
     tail.on('error', reject);

@@ -27,5 +27,12 @@ export function define(command: Command): void {
 function describe({ seq: _, at, event, ...facts }: Event): string {
   const { name, ...rest } = facts as Record<string, unknown>;
   const details = Object.entries(rest).map(([key, value]) => `${key}=${plain(String(value))}`);
-  return [style('dim', new Date(at).toLocaleTimeString('en-GB')), event.padEnd(16), name === undefined ? '' : style('bold', plain(String(name))), style('dim', details.join(' '))].join('  ').trimEnd();
+  return [
+    style('dim', new Date(at).toLocaleTimeString('en-GB')),
+    event.padEnd(16),
+    name === undefined ? '' : style('bold', plain(String(name))),
+    style('dim', details.join(' ')),
+  ]
+    .join('  ')
+    .trimEnd();
 }

@@ -27,7 +27,11 @@ export function define(command: Command): void {
       if (isMany && named.length > 0) throw new UsageError('Name sessions, or use --all or --status, not both.');
       if (!isMany && named.length === 0) throw new UsageError('Kill which session? Name it, or use --all.');
       const killed = await withDaemon(async (daemon) => {
-        const sessions = isMany ? (await daemon.call('session.list', {})).sessions.filter(({ status }) => options.all || status === options.status).map(({ id }) => id) : named;
+        const sessions = isMany
+          ? (await daemon.call('session.list', {})).sessions
+              .filter(({ status }) => options.all || status === options.status)
+              .map(({ id }) => id)
+          : named;
         if (sessions.length === 0) return [];
         return (await daemon.call('session.kill', { sessions, force: options.force ?? false })).killed;
       });

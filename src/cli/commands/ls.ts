@@ -32,7 +32,8 @@ async function run(options: Options): Promise<void> {
   if (options.template !== undefined) for (const session of shown) print(fill(options.template, session));
   else if (format === 'json') printJson(shown);
   else if (format === 'csv') printCsv(shown);
-  else if (shown.length === 0) say(sessions.length === 0 ? 'No sessions. Start one with: ai-session new' : `No session is ${options.status}.`);
+  else if (shown.length === 0)
+    say(sessions.length === 0 ? 'No sessions. Start one with: ai-session new' : `No session is ${options.status}.`);
   else for (const line of table(shown, Date.now())) print(line);
 }
 
@@ -55,7 +56,9 @@ function table(sessions: readonly SessionInfo[], now: number): string[] {
     cells.map((cell, i) => paint(i === cells.length - 1 ? cell : cell + ' '.repeat(widths[i]! - width(cell)), i)).join('  ');
   return [
     row(COLUMNS, (text) => style('dim', text)),
-    ...lines.map((line, n) => row(line, (text, i) => (i === 0 ? style('bold', text) : i === 2 ? style(colourOf(sessions[n]!), text) : text))),
+    ...lines.map((line, n) =>
+      row(line, (text, i) => (i === 0 ? style('bold', text) : i === 2 ? style(colourOf(sessions[n]!), text) : text)),
+    ),
   ];
 }
 
@@ -86,7 +89,11 @@ function width(text: string): number {
   let cells = 0;
   for (const character of text) {
     if (/\p{Mn}|\p{Me}|\u200d/u.test(character)) continue;
-    cells += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(character) ? 2 : 1;
+    cells += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
+      character,
+    )
+      ? 2
+      : 1;
   }
   return cells;
 }
@@ -100,7 +107,23 @@ function fill(template: string, session: SessionInfo): string {
 }
 
 function printCsv(sessions: readonly SessionInfo[]): void {
-  const fields = ['name', 'id', 'pane', 'status', 'exitCode', 'signal', 'command', 'role', 'cwd', 'pid', 'cols', 'rows', 'attached', 'createdAt', 'activeAt'] as const;
+  const fields = [
+    'name',
+    'id',
+    'pane',
+    'status',
+    'exitCode',
+    'signal',
+    'command',
+    'role',
+    'cwd',
+    'pid',
+    'cols',
+    'rows',
+    'attached',
+    'createdAt',
+    'activeAt',
+  ] as const;
   print(fields.join(','));
   for (const session of sessions) print(fields.map((field) => csv(session[field])).join(','));
 }

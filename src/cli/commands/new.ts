@@ -34,7 +34,8 @@ export function define(command: Command, argv: string[]): void {
 }
 
 async function run(operand: string | undefined, options: Options, argv: string[]): Promise<void> {
-  if (operand !== undefined && options.session !== undefined) throw new UsageError(`Two names, "${operand}" and "${options.session}": give one. A command goes after "--".`);
+  if (operand !== undefined && options.session !== undefined)
+    throw new UsageError(`Two names, "${operand}" and "${options.session}": give one. A command goes after "--".`);
   const name = options.session ?? operand;
   const isAttached = !options.detached && !options.json && process.stdin.isTTY && process.stdout.isTTY;
   if (isAttached) refuseNesting(name ?? 'a new session');

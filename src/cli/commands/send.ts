@@ -21,7 +21,8 @@ export function define(command: Command): void {
     .option('--json', 'print how many bytes were typed')
     .action(async (name: string | undefined, input: string[], options: Options) => {
       const { session, rest } = takeTarget(name === undefined ? [] : [name, ...input], options);
-      if (rest.length === 0 && !options.enter) throw new UsageError('Send what? Give text or keys, as in: ai-session send NAME "ls -l" Enter');
+      if (rest.length === 0 && !options.enter)
+        throw new UsageError('Send what? Give text or keys, as in: ai-session send NAME "ls -l" Enter');
       if (options.literal && options.hex) throw new UsageError('--literal and --hex exclude each other.');
       const as = options.hex ? 'hex' : options.literal ? 'text' : 'keys';
       const sent = await withDaemon((daemon) => daemon.call('pane.write', { session, input: rest, as, enter: options.enter ?? false }));

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { printJson, say, UsageError } from '../output.ts';
 import { EXIT } from '../exit-codes.ts';
+import { printJson, say, UsageError } from '../output.ts';
 import { takeTarget, withDaemon, withTarget } from '../session.ts';
 
 interface Options {
@@ -20,7 +20,8 @@ export function define(command: Command): void {
       const [signal, ...more] = rest;
       if (signal === undefined || more.length > 0) throw new UsageError('Which signal? As in: ai-session signal NAME INT');
       const { to } = options;
-      if (to !== 'foreground' && to !== 'group' && to !== 'program') throw new UsageError(`"${to}" is nobody: use foreground, group or program.`);
+      if (to !== 'foreground' && to !== 'group' && to !== 'program')
+        throw new UsageError(`"${to}" is nobody: use foreground, group or program.`);
       const sent = await withDaemon((daemon) => daemon.call('pane.signal', { session, signal, to }));
       if (options.json) printJson(sent);
       if (!sent.delivered) {

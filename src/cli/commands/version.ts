@@ -7,7 +7,9 @@ import { withDaemon } from '../session.ts';
 
 export function define(command: Command): void {
   command.option('--json', 'print JSON').action(async ({ json }: { json?: boolean }) => {
-    const daemon = await withDaemon(async ({ daemon }) => ({ version: daemon.build, protocol: daemon.protocol, pid: daemon.pid }), { start: false }).catch((error) => {
+    const daemon = await withDaemon(async ({ daemon }) => ({ version: daemon.build, protocol: daemon.protocol, pid: daemon.pid }), {
+      start: false,
+    }).catch((error) => {
       if (error instanceof DaemonError && error.reason === 'not-running') return null;
       throw error;
     });

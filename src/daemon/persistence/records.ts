@@ -27,7 +27,13 @@ const sessionRecord = z.object({
   /** The saved screen (`screen.vt`) stands for every byte before this offset; null when there is none. */
   screenOffset: z.number().nullable(),
   ended: z
-    .object({ how: z.enum(['exited', 'failed', 'lost']), exitCode: z.number().nullable(), signal: z.string().nullable(), at: z.number(), because: z.string().nullable() })
+    .object({
+      how: z.enum(['exited', 'failed', 'lost']),
+      exitCode: z.number().nullable(),
+      signal: z.string().nullable(),
+      at: z.number(),
+      because: z.string().nullable(),
+    })
     .nullable(),
 });
 
@@ -41,7 +47,10 @@ export function readSessionRecord(file: string): SessionRecord {
   let record = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
   const version = record.version;
   if (typeof version !== 'number') throw new Error(`${file} is no session record`);
-  if (version > VERSION) throw new Error(`${file} was written by a newer ai-session (record version ${version}, this one knows ${VERSION}); use that one, or move the file away`);
+  if (version > VERSION)
+    throw new Error(
+      `${file} was written by a newer ai-session (record version ${version}, this one knows ${VERSION}); use that one, or move the file away`,
+    );
   for (let at = version; at < VERSION; at++) record = MIGRATIONS[at]!(record);
   return sessionRecord.parse(record);
 }

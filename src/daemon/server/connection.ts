@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Log } from '../../base/log.ts';
 import { VERSION } from '../../base/version.ts';
-import { WireError, toWire } from '../../wire/errors.ts';
+import { toWire, WireError } from '../../wire/errors.ts';
 import type { Event, Notification } from '../../wire/events.ts';
 import { CLIENT_FRAME_LIMIT_BYTES, encodeJson, encodeStreamHeader, type Frame, FrameDecoder, FrameError } from '../../wire/frame.ts';
 import { type Hello, negotiate, OLDEST_PROTOCOL, PROTOCOL, readHello } from '../../wire/version.ts';
@@ -121,17 +121,29 @@ export class Connection {
     const ours: Hello = { hello: { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL, build: VERSION, pid: process.pid, instance: INSTANCE } };
     this.#socket.write(encodeJson(ours));
     if (negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, theirs) === null) {
-      this.#refuse(new WireError('version', `The daemon is ${VERSION} (protocol ${PROTOCOL}), the client is ${theirs.build} (protocol ${theirs.protocol}).`));
+      this.#refuse(
+        new WireError(
+          'version',
+          `The daemon is ${VERSION} (protocol ${PROTOCOL}), the client is ${theirs.build} (protocol ${theirs.protocol}).`,
+        ),
+      );
     }
   }
 
   /** A call: the answer is sent before anything of the streams that it opened. */
   async #answer(message: unknown): Promise<void> {
-    const { id, method, params } = (typeof message === 'object' && message !== null && !Array.isArray(message) ? message : {}) as Record<string, unknown>;
+    const { id, method, params } = (typeof message === 'object' && message !== null && !Array.isArray(message) ? message : {}) as Record<
+      string,
+      unknown
+    >;
     if ((typeof id !== 'number' && typeof id !== 'string') || typeof method !== 'string') {
       return this.#refuse(new WireError('bad-request', 'A message must be a call with an id and a method.'));
     }
-    if (this.#callsAtWork >= CALLS_LIMIT) return this.#send({ id, error: toWire(new WireError('busy', `${CALLS_LIMIT} calls of this connection are at work; wait for one to end.`)) });
+    if (this.#callsAtWork >= CALLS_LIMIT)
+      return this.#send({
+        id,
+        error: toWire(new WireError('busy', `${CALLS_LIMIT} calls of this connection are at work; wait for one to end.`)),
+      });
     this.#callsAtWork++;
     const opened: HeldStream[] = [];
     try {
@@ -164,7 +176,9 @@ export class Connection {
   #expected(error: unknown, what: string): WireError {
     if (error instanceof WireError) return error;
     const incident = this.#log.incident(`a call failed: ${what}`, error);
-    return new WireError('internal', `Internal error in ${what}, incident ${incident}. The daemon's log has it: ai-session daemon logs`, { incident });
+    return new WireError('internal', `Internal error in ${what}, incident ${incident}. The daemon's log has it: ai-session daemon logs`, {
+      incident,
+    });
   }
 
   #send(message: object): void {
@@ -256,7 +270,8 @@ class HeldStream implements Stream {
       return;
     }
     this.#forget(this.id);
-    if (!this.#socket.destroyed) this.#socket.write(encodeJson({ jsonrpc: '2.0', method: 'stream.ended', params: { stream: this.id, ...end } }));
+    if (!this.#socket.destroyed)
+      this.#socket.write(encodeJson({ jsonrpc: '2.0', method: 'stream.ended', params: { stream: this.id, ...end } }));
   }
 
   release(): void {

@@ -1,5 +1,5 @@
-import { CALLS, type CallName } from '../../wire/calls.ts';
 import { nearest } from '../../base/nearest.ts';
+import { CALLS, type CallName } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
 import type { Caller, Handlers } from '../subsystem.ts';
 
@@ -17,7 +17,9 @@ export function dispatcher(handlers: Handlers): Dispatch {
     const checked = CALLS[name].params.safeParse(params ?? {});
     if (!checked.success) {
       const { path, message } = checked.error.issues[0]!;
-      throw new WireError('bad-params', `${method}: ${path.length > 0 ? `${path.map(String).join('.').slice(0, 100)}: ` : ''}${message}.`, { path: path.map(String) });
+      throw new WireError('bad-params', `${method}: ${path.length > 0 ? `${path.map(String).join('.').slice(0, 100)}: ` : ''}${message}.`, {
+        path: path.map(String),
+      });
     }
     return await (handlers[name] as (params: unknown, caller: Caller) => unknown)(checked.data, caller);
   };

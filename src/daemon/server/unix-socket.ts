@@ -1,4 +1,4 @@
-import { statSync, unlinkSync, watch, type FSWatcher } from 'node:fs';
+import { type FSWatcher, statSync, unlinkSync, watch } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Log } from '../../base/log.ts';

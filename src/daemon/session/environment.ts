@@ -5,17 +5,60 @@ import { VERSION } from '../../base/version.ts';
  * around), and coding agents' marks of their own children (Claude Code refuses to start inside itself).
  */
 const MISLEADING = [
-  /^TMUX/, /^STY$/, /^WINDOW$/, /^ZELLIJ/, /^SHPOOL_/, /^ZMX_/, /^DVTM/, /^ABDUCO_/, /^MOSH_/, /^BYOBU_/,
-  /^CLAUDECODE$/, /^CLAUDE_CODE_(ENTRYPOINT|SSE_PORT|SESSION_ID|CHILD_SESSION|EXECPATH)$/, /^CLAUDE_SESSION_ID$/, /^CODEX_(SANDBOX|THREAD_ID|CI)/, /^GEMINI_CLI$/, /^OPENCODE(_|$)/, /^AIDER_/, /^CURSOR_(AGENT|TRACE_ID)$/, /^COPILOT_(CLI|AGENT)/, /^AGENT$/, /^AI_AGENT$/,
-  /^VSCODE_/, /^TERM_SESSION_ID$/, /^ITERM_/, /^LC_TERMINAL/, /^KITTY_/, /^WEZTERM_/, /^ALACRITTY_/, /^GHOSTTY_/, /^KONSOLE_/, /^VTE_VERSION$/, /^WT_(SESSION|PROFILE_ID)$/, /^GNOME_TERMINAL_/, /^TILIX_ID$/, /^TERMINATOR_/, /^TERMINAL_EMULATOR$/, /^COLORFGBG$/, /^TERMCAP$/, /^WINDOWID$/,
-  /^(LINES|COLUMNS)$/, /^AI_SESSION(_PANE)?$/,
+  /^TMUX/,
+  /^STY$/,
+  /^WINDOW$/,
+  /^ZELLIJ/,
+  /^SHPOOL_/,
+  /^ZMX_/,
+  /^DVTM/,
+  /^ABDUCO_/,
+  /^MOSH_/,
+  /^BYOBU_/,
+  /^CLAUDECODE$/,
+  /^CLAUDE_CODE_(ENTRYPOINT|SSE_PORT|SESSION_ID|CHILD_SESSION|EXECPATH)$/,
+  /^CLAUDE_SESSION_ID$/,
+  /^CODEX_(SANDBOX|THREAD_ID|CI)/,
+  /^GEMINI_CLI$/,
+  /^OPENCODE(_|$)/,
+  /^AIDER_/,
+  /^CURSOR_(AGENT|TRACE_ID)$/,
+  /^COPILOT_(CLI|AGENT)/,
+  /^AGENT$/,
+  /^AI_AGENT$/,
+  /^VSCODE_/,
+  /^TERM_SESSION_ID$/,
+  /^ITERM_/,
+  /^LC_TERMINAL/,
+  /^KITTY_/,
+  /^WEZTERM_/,
+  /^ALACRITTY_/,
+  /^GHOSTTY_/,
+  /^KONSOLE_/,
+  /^VTE_VERSION$/,
+  /^WT_(SESSION|PROFILE_ID)$/,
+  /^GNOME_TERMINAL_/,
+  /^TILIX_ID$/,
+  /^TERMINATOR_/,
+  /^TERMINAL_EMULATOR$/,
+  /^COLORFGBG$/,
+  /^TERMCAP$/,
+  /^WINDOWID$/,
+  /^(LINES|COLUMNS)$/,
+  /^AI_SESSION(_PANE)?$/,
   // `npm start` and `npx` leave these behind, and a package manager inside the session would take itself for their child.
-  /^npm_(lifecycle|package|command|execpath|node_execpath)/, /^INIT_CWD$/,
+  /^npm_(lifecycle|package|command|execpath|node_execpath)/,
+  /^INIT_CWD$/,
 ];
 
 /** The environment of a pane: the creating client's, less what would mislead, plus where the program is now. */
-export function paneEnvironment(client: Readonly<Record<string, string>>, { session, pane, cwd }: { session: string; pane: string; cwd: string }): Record<string, string> {
-  const kept = Object.entries(client).filter(([name, value]) => isPassable(name, value) && !MISLEADING.some((pattern) => pattern.test(name)));
+export function paneEnvironment(
+  client: Readonly<Record<string, string>>,
+  { session, pane, cwd }: { session: string; pane: string; cwd: string },
+): Record<string, string> {
+  const kept = Object.entries(client).filter(
+    ([name, value]) => isPassable(name, value) && !MISLEADING.some((pattern) => pattern.test(name)),
+  );
   return {
     ...Object.fromEntries(kept),
     // The user's shell and editors show the logical folder ($PWD), which may lead through symbolic links; POSIX shells check it before they believe it.

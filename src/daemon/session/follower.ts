@@ -1,7 +1,7 @@
+import type { Stream } from '../subsystem.ts';
 import { Painter } from '../terminal/painter.ts';
 import { QueryFilter } from '../terminal/queries.ts';
 import type { Screen } from '../terminal/screen.ts';
-import type { Stream } from '../subsystem.ts';
 
 /** Unread bytes at which a follower is cut loose, to begin again from a snapshot. A person cannot read 1 MiB; a slow link must not hold up a fast program. */
 const LIMIT_BYTES = 1 << 20;
@@ -13,7 +13,10 @@ const FRAME_MS = 33;
  * painted: it has another size, so it gets pictures of the screen, cropped.
  * behind: it does not read; when it has taken what is on the way it starts again from a snapshot.
  */
-type Mode = { is: 'raw'; filter: QueryFilter | null } | { is: 'painted'; painter: Painter; timer: NodeJS.Timeout | null } | { is: 'behind'; sinceLine: number };
+type Mode =
+  | { is: 'raw'; filter: QueryFilter | null }
+  | { is: 'painted'; painter: Painter; timer: NodeJS.Timeout | null }
+  | { is: 'behind'; sinceLine: number };
 
 /** Somebody who watches a pane. */
 export class Follower {

@@ -1,6 +1,6 @@
-import type { Stream, StreamSink } from '../subsystem.ts';
-import type { StreamEnd } from '../../wire/events.ts';
 import { WireError } from '../../wire/errors.ts';
+import type { StreamEnd } from '../../wire/events.ts';
+import type { Stream, StreamSink } from '../subsystem.ts';
 import type { Exit, Pty, PtyListener } from '../terminal/pty.ts';
 import { Screen } from '../terminal/screen.ts';
 import { Follower } from './follower.ts';
@@ -19,7 +19,10 @@ const SMALLEST_ROWS = 5;
  * starting ──▶ running ──exit──▶ ended
  *     └───── could not ─────────────▲     running ── holder gone ──▶ ended (lost)
  */
-export type PaneState = { is: 'starting' } | { is: 'running'; pty: Pty } | { is: 'ended'; how: 'exited' | 'failed' | 'lost'; exit: Exit; because: string | null };
+export type PaneState =
+  | { is: 'starting' }
+  | { is: 'running'; pty: Pty }
+  | { is: 'ended'; how: 'exited' | 'failed' | 'lost'; exit: Exit; because: string | null };
 
 export interface PaneNews {
   resized(cols: number, rows: number): void;
@@ -45,7 +48,14 @@ export class Pane {
   readonly #onEnded: (() => void)[] = [];
   activeAt: number;
 
-  constructor({ id, cols, rows, scrollbackLines, activeAt, news }: { id: string; cols: number; rows: number; scrollbackLines: number; activeAt: number; news: PaneNews }) {
+  constructor({
+    id,
+    cols,
+    rows,
+    scrollbackLines,
+    activeAt,
+    news,
+  }: { id: string; cols: number; rows: number; scrollbackLines: number; activeAt: number; news: PaneNews }) {
     this.id = id;
     this.activeAt = activeAt;
     this.#news = news;
@@ -120,13 +130,28 @@ export class Pane {
   write(bytes: Uint8Array): void {
     const pty = this.#pty();
     if (pty.inputWaiting + bytes.length > INPUT_LIMIT_BYTES) {
-      throw new WireError('busy', `The program does not read its input: ${pty.inputWaiting} bytes wait already, the limit is ${INPUT_LIMIT_BYTES}. Nothing of this was typed.`);
+      throw new WireError(
+        'busy',
+        `The program does not read its input: ${pty.inputWaiting} bytes wait already, the limit is ${INPUT_LIMIT_BYTES}. Nothing of this was typed.`,
+      );
     }
     pty.write(bytes);
   }
 
   /** Resize, subscribe and snapshot in one step: every byte is in the snapshot or after it. */
-  attach({ open, cols, rows, readOnly, history }: { open: (sink: StreamSink) => Stream; cols: number; rows: number; readOnly: boolean; history: boolean }): number {
+  attach({
+    open,
+    cols,
+    rows,
+    readOnly,
+    history,
+  }: {
+    open: (sink: StreamSink) => Stream;
+    cols: number;
+    rows: number;
+    readOnly: boolean;
+    history: boolean;
+  }): number {
     const stream = open({
       input: (bytes) => this.#typed(follower, bytes),
       viewport: (cols, rows) => {

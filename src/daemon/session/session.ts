@@ -29,7 +29,12 @@ export class Session {
   /** When somebody last made or attached to it: `attach` without a name takes the latest. */
   lastUsed: number;
 
-  constructor({ facts, pane, folder, screenOffset = null }: { facts: SessionFacts; pane: Pane; folder: string; screenOffset?: number | null }) {
+  constructor({
+    facts,
+    pane,
+    folder,
+    screenOffset = null,
+  }: { facts: SessionFacts; pane: Pane; folder: string; screenOffset?: number | null }) {
     this.facts = facts;
     this.pane = pane;
     this.#folder = folder;
@@ -90,7 +95,13 @@ export class Session {
       screenOffset: this.#screenOffset,
       ended:
         state.is === 'ended'
-          ? { how: state.how, exitCode: state.exit.code, signal: state.exit.signal, at: facts.endedAt ?? pane.activeAt, because: state.because }
+          ? {
+              how: state.how,
+              exitCode: state.exit.code,
+              signal: state.exit.signal,
+              at: facts.endedAt ?? pane.activeAt,
+              because: state.because,
+            }
           : null,
     };
     writeSessionRecord(join(this.#folder, 'state.json'), record);

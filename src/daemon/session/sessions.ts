@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
-import { nearest } from '../../base/nearest.ts';
 import type { Log } from '../../base/log.ts';
+import { nearest } from '../../base/nearest.ts';
 import { holderSocket, type Paths } from '../../config/paths.ts';
 import type { LiveSettings } from '../../config/settings.ts';
 import type { CallInput, SessionInfo } from '../../wire/calls.ts';
@@ -74,7 +74,9 @@ export class Sessions implements Subsystem<Calls> {
     'session.list': () => ({ sessions: this.all.map(({ info }) => info) }),
     'session.get': ({ session }) => this.find(session).info,
     'session.rename': ({ session, name }) => this.rename(this.find(session), name),
-    'session.kill': async ({ sessions, force }) => ({ killed: await this.kill([...new Set(sessions.map((name) => this.find(name)))], force) }),
+    'session.kill': async ({ sessions, force }) => ({
+      killed: await this.kill([...new Set(sessions.map((name) => this.find(name)))], force),
+    }),
     'pane.write': ({ session, input, as, enter }) => {
       const { pane } = this.find(session);
       const bytes = encodeInput(input, { as, enter, modes: pane.screen.keyModes });
@@ -90,7 +92,8 @@ export class Sessions implements Subsystem<Calls> {
     'pane.signal': async ({ session, signal, to }) => {
       const found = this.find(session);
       const name = signalNamed(signal);
-      if (!name) throw new WireError('bad-params', `No signal "${signal.slice(0, 40)}". Use a name such as INT, TERM or WINCH, or a number.`);
+      if (!name)
+        throw new WireError('bad-params', `No signal "${signal.slice(0, 40)}". Use a name such as INT, TERM or WINCH, or a number.`);
       const { state } = found.pane;
       if (state.is !== 'running') throw new WireError('ended', `Session "${found.facts.name}" has ended: there is nothing to signal.`);
       return { signal: name, delivered: await state.pty.signal(name, to) };
@@ -113,26 +116,47 @@ export class Sessions implements Subsystem<Calls> {
     const chosen = name === undefined ? generateName(cwd, (name) => this.#named(name) !== undefined) : checkName(name);
     const holder = this.#named(chosen);
     if (holder && !holder.isEnded) {
-      throw new WireError('exists', `A session named "${chosen}" exists. Attach to it with: ai-session attach ${quote(chosen)}`, { session: holder.facts.id });
+      throw new WireError('exists', `A session named "${chosen}" exists. Attach to it with: ai-session attach ${quote(chosen)}`, {
+        session: holder.facts.id,
+      });
     }
     const argv: [string, ...string[]] = command.length > 0 ? [command[0]!, ...command.slice(1)] : shell(settings, env);
     const n = this.#parts.counters.next('session');
     const [id, paneId] = [`$${n}`, `%${this.#parts.counters.next('pane')}`];
     const backend = this.#backend(settings['pty.backend']);
     const now = Date.now();
-    const facts: SessionFacts = { id, name: chosen, command: argv, cwd, role: role ?? null, backend, createdAt: now, pid: null, holderPid: null, endedAt: null };
+    const facts: SessionFacts = {
+      id,
+      name: chosen,
+      command: argv,
+      cwd,
+      role: role ?? null,
+      backend,
+      createdAt: now,
+      pid: null,
+      holderPid: null,
+      endedAt: null,
+    };
     const session = this.#assemble(facts, { pane: paneId, cols, rows, activeAt: now });
     // It has its place before the program starts, so that two calls with one name cannot both succeed, and a crash in between leaves a trace.
     if (holder) this.remove(holder);
     this.#byId.set(id, session);
     session.save();
-    const started: PtySpec = { argv: loginName(argv, command.length === 0 && settings['shell.login']), env: paneEnvironment(env, { session: id, pane: paneId, cwd }), cwd, cols, rows, ...(openFiles && { openFiles }) };
+    const started: PtySpec = {
+      argv: loginName(argv, command.length === 0 && settings['shell.login']),
+      env: paneEnvironment(env, { session: id, pane: paneId, cwd }),
+      cwd,
+      cols,
+      rows,
+      ...(openFiles && { openFiles }),
+    };
     try {
       const pty = await this.#start(backend, started, session);
       this.#adopt(session, pty);
     } catch (error) {
       this.remove(session, { isSilent: true });
-      if (error instanceof SpawnError) throw new WireError('spawn-failed', error.message + shellHint(argv, error), { reason: error.reason });
+      if (error instanceof SpawnError)
+        throw new WireError('spawn-failed', error.message + shellHint(argv, error), { reason: error.reason });
       throw error;
     }
     this.#parts.emit({ event: 'session.started', session: id, name: chosen, pid: facts.pid });
@@ -143,10 +167,20 @@ export class Sessions implements Subsystem<Calls> {
   find(target: string): Session {
     const session = this.#byId.get(target) ?? this.all.find(({ pane }) => pane.id === target) ?? this.#named(target);
     if (session) return session;
-    const near = nearest(target, this.all.map(({ facts }) => facts.name));
+    const near = nearest(
+      target,
+      this.all.map(({ facts }) => facts.name),
+    );
     const shown = JSON.stringify(target.slice(0, 100));
-    const hint = near ? `Did you mean "${near}"?` : this.#byId.size === 0 ? 'There are no sessions. Start one with: ai-session new' : 'List them with: ai-session ls';
-    throw new WireError('not-found', `No session named ${shown}. ${hint}`, { session: target.slice(0, 100), ...(near && { didYouMean: near }) });
+    const hint = near
+      ? `Did you mean "${near}"?`
+      : this.#byId.size === 0
+        ? 'There are no sessions. Start one with: ai-session new'
+        : 'List them with: ai-session ls';
+    throw new WireError('not-found', `No session named ${shown}. ${hint}`, {
+      session: target.slice(0, 100),
+      ...(near && { didYouMean: near }),
+    });
   }
 
   rename(session: Session, name: string): SessionInfo {
@@ -238,11 +272,21 @@ export class Sessions implements Subsystem<Calls> {
   }
 
   #backend(wanted: 'auto' | 'hold' | 'node-pty'): 'hold' | 'node-pty' {
-    if (wanted === 'hold' && this.#parts.holder === null) throw new WireError('spawn-failed', 'pty.backend is "hold", which was not built. See why with: ai-session doctor');
+    if (wanted === 'hold' && this.#parts.holder === null)
+      throw new WireError('spawn-failed', 'pty.backend is "hold", which was not built. See why with: ai-session doctor');
     return wanted === 'auto' ? (this.#parts.holder ? 'hold' : 'node-pty') : wanted;
   }
 
-  #assemble(facts: SessionFacts, { pane: paneId, cols, rows, activeAt, screenOffset = null }: { pane: string; cols: number; rows: number; activeAt: number; screenOffset?: number | null }): Session {
+  #assemble(
+    facts: SessionFacts,
+    {
+      pane: paneId,
+      cols,
+      rows,
+      activeAt,
+      screenOffset = null,
+    }: { pane: string; cols: number; rows: number; activeAt: number; screenOffset?: number | null },
+  ): Session {
     const { emit, log, settings, paths } = this.#parts;
     const named = () => ({ session: facts.id, name: facts.name });
     const pane = new Pane({
@@ -294,14 +338,30 @@ export class Sessions implements Subsystem<Calls> {
   async #restoreOne(record: SessionRecord): Promise<void> {
     const { epoch, log, paths, emit } = this.#parts;
     const { id, name, command, cwd, role, backend, createdAt, pid, holderPid, ended } = record;
-    const facts: SessionFacts = { id, name, command: command as [string, ...string[]], cwd, role, backend, createdAt, pid, holderPid, endedAt: ended?.at ?? null };
+    const facts: SessionFacts = {
+      id,
+      name,
+      command: command as [string, ...string[]],
+      cwd,
+      role,
+      backend,
+      createdAt,
+      pid,
+      holderPid,
+      endedAt: ended?.at ?? null,
+    };
     const session = this.#assemble(facts, record);
     const saved = record.screenOffset === null ? null : readSavedScreen(join(paths.sessions, id.slice(1)));
     this.#byId.set(id, session);
     const offset = saved ? record.screenOffset! : 0;
     if (ended) {
       if (saved) session.pane.remember(saved, offset);
-      session.pane.endAsBefore({ is: 'ended', how: ended.how, exit: { code: ended.exitCode, signal: ended.signal as NodeJS.Signals | null }, because: ended.because });
+      session.pane.endAsBefore({
+        is: 'ended',
+        how: ended.how,
+        exit: { code: ended.exitCode, signal: ended.signal as NodeJS.Signals | null },
+        because: ended.because,
+      });
       return;
     }
     try {
@@ -381,7 +441,9 @@ function loginName(argv: [string, ...string[]], isLogin: boolean): [string, ...s
 
 /** tmux takes a line of shell as one argument; here that is a program of that name. */
 function shellHint(argv: readonly string[], { reason }: SpawnError): string {
-  return argv.length === 1 && reason === 'no-such-command' && /\s/.test(argv[0]!) ? `. For a line of shell, write: -- sh -c ${JSON.stringify(argv[0])}` : '';
+  return argv.length === 1 && reason === 'no-such-command' && /\s/.test(argv[0]!)
+    ? `. For a line of shell, write: -- sh -c ${JSON.stringify(argv[0])}`
+    : '';
 }
 
 function quote(name: string): string {
