@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -64,15 +64,16 @@ async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
   }
   const main = join(root, 'bin', 'ai-session-daemon');
   const lock = join(root, 'native', 'bin', 'lock');
-  // The lock is a descriptor that lives as long as the daemon: it cannot go stale. Without a compiler the daemon takes a file of its own.
-  const [command, args] = existsSync(lock) ? [lock, [paths.lock, process.execPath, main, '--locked']] : [process.execPath, [main]];
+  // The lock is on the home itself, by a descriptor that lives as long as the daemon: it cannot go stale, and a cleaner cannot take it away
+  // without the home. Where it was not built the daemon takes a file of its own.
+  const [command, args] = existsSync(lock) ? [lock, [realpathSync(paths.home), process.execPath, main, '--locked']] : [process.execPath, [main]];
   const startLog = openSync(paths.startLog, 'w', 0o600);
   try {
     const child = spawn(command, args, {
       detached: true,
       cwd: '/',
       stdio: ['ignore', 'pipe', startLog],
-      env: daemonEnvironment(process.env),
+      env: daemonEnvironment(process.env, paths),
     });
     return await new Promise((resolve, reject) => {
       let said = '';
@@ -114,7 +115,8 @@ function lastWords(file: string): string {
  * The daemon keeps only what it needs itself: each session gets the environment of the client that made it. NODE_EXTRA_CA_CERTS would
  * cost every start some 100 ms on Node 20, and the daemon speaks no TLS.
  */
-function daemonEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function daemonEnvironment(environment: NodeJS.ProcessEnv, { home }: Paths): NodeJS.ProcessEnv {
   const keep = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_.*|TZ|TMPDIR|XDG_.*|AI_SESSION_.*)$/;
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => keep.test(name) && name !== 'AI_SESSION_PANE'));
+  const kept = Object.entries(environment).filter(([name]) => keep.test(name) && name !== 'AI_SESSION_PANE');
+  return { ...Object.fromEntries(kept), AI_SESSION_HOME: home };
 }

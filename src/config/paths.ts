@@ -8,7 +8,7 @@ export interface Paths {
   socket: string;
   /** Who the daemon is: written after it listens, removed only by its owner. */
   daemonJson: string;
-  /** Held by flock for as long as a daemon lives. */
+  /** The daemon's lock where `native/lock`, which locks the home itself, could not be built. */
   lock: string;
   /** What the daemon said before it had a log: a crash at start is read from here. */
   startLog: string;
@@ -26,7 +26,7 @@ export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
     run,
     socket: join(run, 'daemon.sock'),
     daemonJson: join(run, 'daemon.json'),
-    lock: join(run, 'lock'),
+    lock: join(home, 'daemon.lock'),
     startLog: join(run, 'start.log'),
     log: join(home, 'logs', 'daemon.log'),
     sessions: join(home, 'sessions'),

@@ -11,6 +11,7 @@ import type { Event, EventBody } from '../wire/events.ts';
 import { PROTOCOL } from '../wire/version.ts';
 import { writeFileAtomic } from './persistence/atomic-file.ts';
 import { Counters } from './persistence/counters.ts';
+import { RunFolder } from './run-folder.ts';
 import { INSTANCE } from './server/connection.ts';
 import { dispatcher } from './server/dispatch.ts';
 import { UnixSocketServer } from './server/unix-socket.ts';
@@ -26,6 +27,7 @@ export class Daemon implements AsyncDisposable {
   readonly #server: UnixSocketServer;
   readonly #startedAt = Date.now();
   readonly #holder = builtHolder();
+  #runFolder: RunFolder | null = null;
   #seq = 0;
   #ending: Promise<void> | null = null;
   /** Called when it has ended by a call, not by a signal. */
@@ -59,6 +61,7 @@ export class Daemon implements AsyncDisposable {
     for (const problem of this.#settings.now.problems) this.#log.warn('a setting was not taken', { problem });
     await this.#sessions.restore();
     await this.#server.listen();
+    this.#runFolder = new RunFolder(this.#paths, () => void this.#mend());
     const who = { pid: process.pid, instance: INSTANCE, socket: this.#paths.socket, protocol: PROTOCOL, build: VERSION };
     writeFileAtomic(this.#paths.daemonJson, `${JSON.stringify(who)}\n`);
     this.#log.info('listening', { socket: this.#paths.socket, sessions: this.#sessions.all.length, build: VERSION, node: process.version });
@@ -70,7 +73,18 @@ export class Daemon implements AsyncDisposable {
     await this.#ending;
   }
 
+  /** Makes again what vanished from the run folder. */
+  async #mend(): Promise<void> {
+    try {
+      this.#sessions.remakeSockets();
+      await this.#server.remake();
+    } catch (error) {
+      this.#log.incident('a socket could not be made again', error);
+    }
+  }
+
   async #end(): Promise<void> {
+    this.#runFolder?.[Symbol.dispose]();
     this.#emit({ event: 'daemon.stopping', because: 'asked to' });
     await this.#sessions[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();

@@ -10,29 +10,28 @@ export const LOCK_BUSY = 75;
 export function takeFileLock(path: string): (() => void) | null {
   const owner = identity(process.pid);
   const mine = `${path}.${process.pid}`;
-  const file = `${path}.owner`;
   writeFileSync(mine, owner, { mode: 0o600 });
   try {
     for (let tries = 0; tries < 3; tries++) {
       try {
-        linkSync(mine, file);
+        linkSync(mine, path);
         return () => {
-          if (read(file) === owner) unlinkSync(file);
+          if (read(path) === owner) unlinkSync(path);
         };
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
-      const found = read(file);
+      const found = read(path);
       const pid = Number(found?.split(' ')[0]);
       if (found !== null && pid > 0 && identity(pid) === found) return null;
       const aside = `${mine}.stale`;
       try {
-        renameSync(file, aside);
+        renameSync(path, aside);
       } catch {
         continue;
       }
       // Somebody may have taken it between our look and the rename; then it is put back.
-      if (read(aside) !== found) linkSync(aside, file);
+      if (read(aside) !== found) linkSync(aside, path);
       unlinkSync(aside);
     }
     return null;

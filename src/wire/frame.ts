@@ -60,9 +60,9 @@ export class FrameError extends Error {
 /** Cuts a byte stream into frames. Holds at most one unfinished frame, and refuses one over the limit as soon as its length is known. */
 export class FrameDecoder {
   readonly #limitBytes: number;
-  #chunks: Buffer[] = [];
+  /** The beginning of a frame, in a buffer that grows as its bytes come: a length alone, however large, costs us nothing. */
+  #buffer = Buffer.alloc(0);
   #held = 0;
-  #needed = HEADER_BYTES;
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
@@ -75,29 +75,52 @@ export class FrameDecoder {
 
   /** The frames that this chunk completes. The payloads of stream frames may share memory with it. Throws FrameError. */
   *push(chunk: Buffer): Generator<Frame> {
-    this.#chunks.push(chunk);
-    this.#held += chunk.length;
-    while (this.#held >= this.#needed) {
-      const joined = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#held);
-      this.#chunks = [joined];
-      const length = joined.readUInt32BE(0);
-      if (length < 1 || length > this.#limitBytes) throw new FrameError(`frame of ${length} bytes, the limit is ${this.#limitBytes}`);
-      if (joined.length < 4 + length) {
-        this.#needed = 4 + length;
-        return;
-      }
-      const rest = joined.subarray(4 + length);
-      this.#chunks = rest.length > 0 ? [rest] : [];
-      this.#held = rest.length;
-      this.#needed = HEADER_BYTES;
-      yield decode(joined[4]!, joined.subarray(HEADER_BYTES, 4 + length));
+    let at = 0;
+    if (this.#held > 0) {
+      // The length first, since it says how much more belongs to this frame.
+      at = this.#hold(chunk, 0, 4 - this.#held);
+      if (this.#held >= 4) at = this.#hold(chunk, at, 4 + this.#lengthAt(this.#buffer, 0) - this.#held);
+      if (this.#held < 4 || this.#held < 4 + this.#lengthAt(this.#buffer, 0)) return;
+      const frame = this.#buffer.subarray(0, this.#held);
+      this.#buffer = Buffer.alloc(0);
+      this.#held = 0;
+      yield decode(frame);
     }
+    while (chunk.length - at >= 4) {
+      const end = at + 4 + this.#lengthAt(chunk, at);
+      if (end > chunk.length) break;
+      const frame = chunk.subarray(at, end);
+      at = end;
+      yield decode(frame);
+    }
+    this.#hold(chunk, at, chunk.length - at);
+  }
+
+  #lengthAt(buffer: Buffer, at: number): number {
+    const length = buffer.readUInt32BE(at);
+    if (length < 1 || length > this.#limitBytes) throw new FrameError(`frame of ${length} bytes, the limit is ${this.#limitBytes}`);
+    return length;
+  }
+
+  /** Takes up to so many bytes of the chunk, and returns where the rest of it begins. */
+  #hold(chunk: Buffer, from: number, wanted: number): number {
+    const bytes = Math.max(0, Math.min(wanted, chunk.length - from));
+    if (this.#held + bytes > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#held + bytes, this.#buffer.length * 2, 256));
+      this.#buffer.copy(grown, 0, 0, this.#held);
+      this.#buffer = grown;
+    }
+    chunk.copy(this.#buffer, this.#held, from, from + bytes);
+    this.#held += bytes;
+    return from + bytes;
   }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function decode(kind: number, body: Buffer): Frame {
+function decode(frame: Buffer): Frame {
+  const kind = frame[4]!;
+  const body = frame.subarray(HEADER_BYTES);
   if (kind === JSON_KIND) {
     try {
       return { kind: 'json', value: JSON.parse(utf8.decode(body)) };

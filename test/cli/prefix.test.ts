@@ -5,8 +5,7 @@ import { PrefixReader } from '../../src/cli/attach/prefix.ts';
 /** What comes of reading these chunks: the text that is passed on, and every detach in its place. */
 function read(chunks: readonly string[], prefix = 'C-b'): string {
   const reader = new PrefixReader(prefix);
-  return chunks
-    .flatMap((chunk) => reader.read(Buffer.from(chunk, 'latin1')))
+  return [...chunks.flatMap((chunk) => reader.read(Buffer.from(chunk, 'latin1'))), ...reader.flush()]
     .map((input) => (input.is === 'detach' ? '<detach>' : Buffer.from(input.bytes).toString('latin1')))
     .join('');
 }
@@ -53,6 +52,26 @@ describe('the prefix key', () => {
 
   test('another prefix leaves C-b to the program', () => {
     expect(read(['\x02d\x01d'], 'C-a')).toBe('\x02d<detach>');
+  });
+});
+
+describe('a sequence that the line has cut in two', () => {
+  test.each(['\x1b[98;5u', '\x1b[27;5;98~'])('is the prefix all the same: %j', (prefix) => {
+    // From the second byte on: a lone ESC is the Escape key, and goes at once.
+    for (const chunks of everyCut(`${prefix}d`).slice(1)) expect(read(chunks)).toBe('<detach>');
+  });
+
+  test('begins a paste all the same', () => {
+    for (const chunks of everyCut('\x1b[200~').slice(1)) expect(read([...chunks, '\x02d\x1b[201~'])).toBe('\x1b[200~\x02d\x1b[201~');
+  });
+
+  test('is not waited for without end: what was held goes when it is asked for', () => {
+    const reader = new PrefixReader('C-b');
+    expect(reader.read(Buffer.from('a\x1b['))).toEqual([{ is: 'bytes', bytes: Buffer.from('a') }]);
+    expect(reader.isHolding).toBe(true);
+    expect(reader.flush()).toEqual([{ is: 'bytes', bytes: Buffer.from('\x1b[') }]);
+    expect(reader.isHolding).toBe(false);
+    expect(reader.read(Buffer.from('\x1b'))).toEqual([{ is: 'bytes', bytes: Buffer.from('\x1b') }]);
   });
 });
 
@@ -206,7 +225,7 @@ describe('without the prefix everything passes byte for byte', () => {
     fc.assert(
       fc.property(fc.array(chunk.filter(withoutPrefix), { maxLength: 12 }), (chunks) => {
         const reader = new PrefixReader('C-b');
-        const inputs = chunks.flatMap((bytes) => reader.read(bytes));
+        const inputs = [...chunks.flatMap((bytes) => reader.read(bytes)), ...reader.flush()];
         expect(inputs.filter(({ is }) => is !== 'bytes')).toEqual([]);
         const passed = Buffer.concat(inputs.map((input) => (input.is === 'bytes' ? input.bytes : Buffer.alloc(0))));
         expect(passed).toEqual(Buffer.concat(chunks));

@@ -8,7 +8,7 @@ test('everything lies below AI_SESSION_HOME', () => {
     run: '/h/run',
     socket: '/h/run/daemon.sock',
     daemonJson: '/h/run/daemon.json',
-    lock: '/h/run/lock',
+    lock: '/h/daemon.lock',
     startLog: '/h/run/start.log',
     log: '/h/logs/daemon.log',
     sessions: '/h/sessions',

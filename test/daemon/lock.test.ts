@@ -15,7 +15,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const owner = `lock.owner`;
+const owner = 'lock';
 const readOwner = () => readFileSync(join(folder, owner), 'utf8');
 
 /** A process that is somebody else, for as long as `work` runs. */

@@ -185,8 +185,8 @@ describe('a hostile peer', () => {
   test('an over-long frame is refused by its header, before any of it has to be kept', () => {
     const decoder = new FrameDecoder(LIMIT);
     const header = raw(2, [], LIMIT + 1);
-    expect([...decoder.push(header.subarray(0, 4))]).toEqual([]);
-    expect(() => [...decoder.push(header.subarray(4))]).toThrow(FrameError);
+    expect([...decoder.push(header.subarray(0, 3))]).toEqual([]);
+    expect(() => [...decoder.push(header.subarray(3, 4))]).toThrow(FrameError);
   });
 
   test('a frame that dribbles in is joined a few times, not once a byte', () => {
@@ -194,18 +194,18 @@ describe('a hostile peer', () => {
     const frame = encodeStream({ kind: 'bytes', stream: 1, offset: 0, bytes: Buffer.alloc(1 << 20, 'x') });
     const decoder = new FrameDecoder(2 << 20);
     let copies = 0;
-    const concat = Buffer.concat;
-    Buffer.concat = ((...args: Parameters<typeof concat>) => {
+    const allocate = Buffer.allocUnsafe;
+    Buffer.allocUnsafe = ((...args: Parameters<typeof allocate>) => {
       copies++;
-      return concat(...args);
-    }) as typeof concat;
+      return allocate(...args);
+    }) as typeof allocate;
     try {
       const got: Frame[] = [];
       for (let at = 0; at < frame.length; at += 16) got.push(...decoder.push(frame.subarray(at, at + 16)));
       expect(got.map((one) => one.kind !== 'json' && one.bytes.length)).toEqual([1 << 20]);
     } finally {
-      Buffer.concat = concat;
+      Buffer.allocUnsafe = allocate;
     }
-    expect(copies).toBeLessThan(5);
+    expect(copies).toBeLessThan(20);
   });
 });

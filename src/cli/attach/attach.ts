@@ -2,8 +2,11 @@ import type { Connection, StreamListener } from '../../client/connection.ts';
 import type { StreamEnd } from '../../wire/events.ts';
 import { EXIT } from '../exit-codes.ts';
 import { plain, say } from '../output.ts';
-import { PrefixReader } from './prefix.ts';
+import { type Input, PrefixReader } from './prefix.ts';
 import { UserTerminal } from './user-terminal.ts';
+
+/** How long the rest of a sequence may take that the line has cut in two. */
+const CUT_SEQUENCE_MS = 40;
 
 export interface AttachOptions {
   /** Undefined: the session used last. */
@@ -31,8 +34,15 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
       ended: (end) => mine === generation && ending.resolve(end),
     };
   };
-  const follow = (history: boolean) =>
-    daemon.follow({ ...(session !== undefined && { session }), ...terminal.size, readOnly, detachOthers, history }, listener());
+  const follow = async (history: boolean) => {
+    const asked = terminal.size;
+    const attached = await daemon.follow({ ...(session !== undefined && { session }), ...asked, readOnly, detachOthers, history }, listener());
+    // A size that came while the daemon was being asked.
+    const { cols, rows } = terminal.size;
+    if (cols !== asked.cols || rows !== asked.rows) resize(attached.stream);
+    return attached;
+  };
+  const resize = (stream: number) => void daemon.call('pane.viewport', { stream, ...terminal.size }).catch(() => {});
 
   // The terminal is made ours before the first byte can come, and given back whatever happens after.
   terminal.open();
@@ -40,13 +50,19 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
     let attached = await follow(true);
     const { name } = attached.session;
     const reader = new PrefixReader(process.env.AI_SESSION_PREFIX ?? attached.prefix);
-    terminal.onInput = (chunk) => {
-      for (const input of reader.read(chunk)) {
+    const act = (inputs: readonly Input[]) => {
+      for (const input of inputs) {
         if (input.is === 'detach') ending.resolve({ because: 'detached' });
         else if (!readOnly) daemon.type(attached.stream, input.bytes);
       }
     };
-    terminal.onResize = () => void daemon.call('pane.viewport', { stream: attached.stream, ...terminal.size }).catch(() => {});
+    let holding: NodeJS.Timeout | undefined;
+    terminal.onInput = (chunk) => {
+      clearTimeout(holding);
+      act(reader.read(chunk));
+      if (reader.isHolding) holding = setTimeout(() => act(reader.flush()), CUT_SEQUENCE_MS);
+    };
+    terminal.onResize = () => resize(attached.stream);
     terminal.onContinued = () => {
       const { stream } = attached;
       detachOthers = false;
@@ -60,6 +76,8 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
       );
     };
     terminal.onClosed = () => ending.resolve({ because: 'detached' });
+    // Only now: what was typed before waits in the terminal.
+    terminal.listen();
 
     const end = await ending.promise;
     terminal.close();

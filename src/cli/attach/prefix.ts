@@ -5,21 +5,38 @@ export type Input = { is: 'bytes'; bytes: Uint8Array } | { is: 'detach' };
  * Finds the prefix key in what a terminal sends. After it, `d` detaches, the prefix again sends it once, and any other key is dropped as in
  * tmux. A paste is never searched: between the marks of bracketed paste everything is text. The program may have switched the terminal to a
  * keyboard protocol, so the prefix is known in its plain form, in kitty's (`CSI 98;5u`) and in xterm's (`CSI 27;5;98~`).
+ *
+ * A control sequence that a slow line has cut in two is held until the rest comes (`isHolding`); the caller ends the wait with `flush`,
+ * because Alt-[ looks the same and is complete.
  */
 export class PrefixReader {
   readonly #key: Key | null;
   #isArmed = false;
   #isPasting = false;
   #pasteTail = '';
+  #held = '';
 
   /** `prefix`: as in the setting, "C-b" or "none". */
   constructor(prefix: string) {
     this.#key = prefix === 'none' ? null : keyOf(prefix);
   }
 
+  /** Whether the beginning of a control sequence waits for its end. */
+  get isHolding(): boolean {
+    return this.#held !== '';
+  }
+
+  /** What was held, as it is: the rest does not come. */
+  flush(): Input[] {
+    const bytes = Buffer.from(this.#held, 'latin1');
+    this.#held = '';
+    return bytes.length > 0 ? [{ is: 'bytes', bytes }] : [];
+  }
+
   read(chunk: Uint8Array): Input[] {
     if (!this.#key) return [{ is: 'bytes', bytes: chunk }];
-    const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
+    const text = this.#held + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
+    this.#held = '';
     const inputs: Input[] = [];
     let passed = '';
     const flush = () => {
@@ -34,6 +51,10 @@ export class PrefixReader {
         continue;
       }
       const token = keyToken(text, at);
+      if (token === '\x1b' && CUT_SEQUENCE.test(text.slice(at))) {
+        this.#held = text.slice(at);
+        break;
+      }
       at += token.length;
       this.#isPasting = token === PASTE_START;
       if (this.#isPasting || !isKey(token)) {
@@ -114,4 +135,6 @@ function keyToken(text: string, at: number): string {
   return TOKEN.exec(text)?.[0] ?? '\x1b';
 }
 
+/** No terminal sends a longer one. */
+const CUT_SEQUENCE = /^\x1b\[[0-?]{0,60}$/;
 const TOKEN = /\x1b(?:\[M[\s\S]{3}|\[[0-?]*[ -/]*[@-~]|O[ -~]|[\]P_][^\x07\x1b]*(?:\x07|\x1b\\)?)/y;

@@ -38,7 +38,6 @@ export class UserTerminal {
     this.#isOpen = true;
     this.#in.setRawMode(true);
     this.#out.write(PUSH_TITLE);
-    this.#in.on('data', this.#hear);
     this.#in.on('end', this.#gone);
     this.#in.on('error', this.#gone);
     this.#out.on('resize', this.#resized);
@@ -46,6 +45,11 @@ export class UserTerminal {
     process.on('exit', this.#restore);
     process.on('uncaughtExceptionMonitor', this.#restore);
     for (const signal of FATAL) process.on(signal, this.#killed);
+  }
+
+  /** Begins to read what is typed. */
+  listen(): void {
+    this.#in.on('data', this.#hear);
   }
 
   write(bytes: Uint8Array): void {

@@ -1,21 +1,19 @@
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 
-/**
- * Replaces a file so that a reader, or the next start after a crash, finds the old content or the new and never a part. `durable` also
- * survives a power cut; it costs a disk flush.
- */
-export function writeFileAtomic(path: string, content: string | Uint8Array, { durable = false } = {}): void {
+/** Replaces a file so that a reader, or the next start after a crash of ours, finds the old content or the new and never a part. */
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${process.pid}.new`;
-  const fd = openSync(temporary, 'w', 0o600);
   try {
-    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
-    if (durable) fsyncSync(fd);
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
   } catch (error) {
-    closeSync(fd);
-    unlinkSync(temporary);
+    rmSync(temporary, { force: true });
     throw error;
   }
-  closeSync(fd);
-  renameSync(temporary, path);
 }

@@ -1,6 +1,5 @@
-import { type FSWatcher, statSync, unlinkSync, watch } from 'node:fs';
+import { statSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import type { Log } from '../../base/log.ts';
 import type { Event } from '../../wire/events.ts';
 import { Connection } from './connection.ts';
@@ -9,7 +8,7 @@ import type { Dispatch } from './dispatch.ts';
 /** Clients at once. Each costs a descriptor and some kilobytes; holders need descriptors too. */
 const CONNECTIONS_LIMIT = 2000;
 
-/** Listens for clients, and keeps listening when the socket's file vanishes. */
+/** Listens for clients. */
 export class UnixSocketServer {
   readonly #path: string;
   readonly #dispatch: Dispatch;
@@ -17,7 +16,6 @@ export class UnixSocketServer {
   readonly #connections = new Set<Connection>();
   #server: Server | null = null;
   #inode = 0;
-  #watcher: FSWatcher | null = null;
 
   constructor({ path, dispatch, log }: { path: string; dispatch: Dispatch; log: Log }) {
     this.#path = path;
@@ -32,10 +30,15 @@ export class UnixSocketServer {
   /** Called with the lock held: a socket file that is there already is a dead daemon's. */
   async listen(): Promise<void> {
     await this.#bind();
-    // Cleaners of temporary folders delete sockets by age, and the daemon would live on unreachable (tmux #4640).
-    this.#watcher = watch(dirname(this.#path), () => this.#checkSocket());
-    this.#watcher.on('error', () => {});
-    this.#watcher.unref();
+  }
+
+  /** Makes the socket again when its file has vanished. Clients that are connected stay so. */
+  async remake(): Promise<void> {
+    if (!this.#server || statSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode) return;
+    this.#log.warn('the socket vanished and is made again', { path: this.#path });
+    // First, because closing removes the file of that name, whoever made it.
+    this.#server.close();
+    await this.#bind();
   }
 
   tell(event: Event): void {
@@ -43,7 +46,6 @@ export class UnixSocketServer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#watcher?.close();
     const server = this.#server;
     this.#server = null;
     if (!server) return;
@@ -72,15 +74,6 @@ export class UnixSocketServer {
     server.on('error', (error) => this.#log.warn('the socket server has an error', { because: error.message }));
     this.#server = server;
     this.#inode = statSync(this.#path).ino;
-  }
-
-  #checkSocket(): void {
-    if (!this.#server || statSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode) return;
-    this.#log.warn('the socket vanished and is made again', { path: this.#path });
-    // First, because closing removes the file of that name, whoever made it. Clients that are connected stay so.
-    this.#server.close();
-    this.#server = null;
-    this.#bind().catch((error) => this.#log.incident('the socket could not be made again', error));
   }
 
   #welcome(socket: Socket): void {

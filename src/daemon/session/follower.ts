@@ -27,6 +27,7 @@ export class Follower {
   rows: number;
   #mode: Mode | null = null;
   #isLeader = false;
+  #at = 0;
 
   constructor({ stream, screen, cols, rows, readOnly }: { stream: Stream; screen: Screen; cols: number; rows: number; readOnly: boolean }) {
     this.stream = stream;
@@ -40,7 +41,10 @@ export class Follower {
   set isLeader(isLeader: boolean) {
     if (this.#isLeader === isLeader) return;
     this.#isLeader = isLeader;
-    if (this.#mode?.is === 'raw') this.#mode = { is: 'raw', filter: isLeader ? null : new QueryFilter() };
+    if (this.#mode?.is !== 'raw') return;
+    const held = this.#mode.filter?.release();
+    if (held && held.length > 0) this.stream.send('bytes', this.#at, held);
+    this.#mode = { is: 'raw', filter: isLeader ? null : new QueryFilter() };
   }
 
   /** Shows the pane as fits the two sizes now. `history`: the scrollback too, for a terminal that has not seen it. */
@@ -51,7 +55,9 @@ export class Follower {
     else this.#startPainting(offset);
   }
 
+  /** The program's next bytes, and the position after them. */
   offer(offset: number, bytes: Uint8Array): void {
+    this.#at = offset;
     const mode = this.#mode;
     if (mode?.is === 'painted') {
       mode.timer ??= setTimeout(() => {

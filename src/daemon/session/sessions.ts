@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, isAbsolute, join } from 'node:path';
 import type { Log } from '../../base/log.ts';
 import { nearest } from '../../base/nearest.ts';
@@ -229,6 +229,15 @@ export class Sessions implements Subsystem<Calls> {
     session.pane.end(state.is === 'ended' ? state.how : 'lost', { code: null, signal: null }, 'removed');
     session.remove();
     if (!isSilent) this.#parts.emit({ event: 'session.removed', session: session.facts.id, name: session.facts.name });
+  }
+
+  /** Asks holders whose socket has vanished to make it again: the next daemon could not find them. */
+  remakeSockets(): void {
+    for (const { facts, pane, isEnded } of this.#byId.values()) {
+      if (isEnded || facts.holderPid === null || existsSync(holderSocket(this.#parts.paths, pane.id))) continue;
+      this.#parts.log.warn('a holder is asked to make its socket again', { session: facts.id });
+      process.kill(facts.holderPid, 'SIGUSR1');
+    }
   }
 
   /** Takes back what an earlier daemon left: programs in their holders, and the records of ended ones. */

@@ -4,6 +4,8 @@ import { WireError } from '../../wire/errors.ts';
 export interface KeyModes {
   /** DECCKM: arrows, Home and End as SS3. */
   applicationCursor: boolean;
+  /** DECKPAM: the keypad's keys as SS3. */
+  applicationKeypad: boolean;
   /** The kitty keyboard protocol's flags now in force; bit 0 is "disambiguate escape codes". */
   kittyFlags: number;
   /** xterm's modifyOtherKeys: 0, 1 or 2. */
@@ -36,7 +38,10 @@ function hexBytes(item: string): Buffer {
 /** Bit values of xterm's modifier parameter, which is 1 plus their sum. */
 const MODIFIERS: Record<string, number> = { S: 1, M: 2, C: 4 };
 
-type Key = { is: 'letter'; final: string } | { is: 'tilde'; number: number } | { is: 'code'; code: number; bytes: string };
+type Key =
+  | { is: 'letter'; final: string }
+  | { is: 'tilde'; number: number }
+  | { is: 'code'; code: number; bytes: string; application?: string };
 
 /** tmux's names (tmux(1), KEY BINDINGS), matched without regard to case as tmux does. */
 const KEYS = new Map<string, Key>(
@@ -75,13 +80,13 @@ const KEYS = new Map<string, Key>(
     BSpace: code(127, '\x7f'),
     Escape: code(27, '\x1b'),
     Space: code(32, ' '),
-    'KP/': code(57410, '/'),
-    'KP*': code(57411, '*'),
-    'KP-': code(57412, '-'),
-    'KP+': code(57413, '+'),
-    'KP.': code(57409, '.'),
-    KPEnter: code(57414, '\r'),
-    ...Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`KP${n}`, code(57399 + n, String(n))])),
+    'KP/': keypad(57410, '/', 'o'),
+    'KP*': keypad(57411, '*', 'j'),
+    'KP-': keypad(57412, '-', 'm'),
+    'KP+': keypad(57413, '+', 'k'),
+    'KP.': keypad(57409, '.', 'n'),
+    KPEnter: keypad(57414, '\r', 'M'),
+    ...Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`KP${n}`, keypad(57399 + n, String(n), 'pqrstuvwxy'[n]!)])),
   }).map(([name, key]) => [name.toLowerCase(), key]),
 );
 
@@ -93,6 +98,9 @@ function tilde(number: number): Key {
 }
 function code(code: number, bytes: string): Key {
   return { is: 'code', code, bytes };
+}
+function keypad(code: number, bytes: string, application: string): Key {
+  return { is: 'code', code, bytes, application };
 }
 
 /** The bytes of a key by its tmux name, or null when it is none. */
@@ -119,6 +127,7 @@ function encodeNamed(key: Key, modifiers: number, modes: KeyModes): string {
     case 'tilde':
       return modifiers > 0 ? `\x1b[${key.number};${parameter}~` : `\x1b[${key.number}~`;
     case 'code':
+      if (key.application && modes.applicationKeypad && modifiers === 0 && modes.kittyFlags === 0) return `\x1bO${key.application}`;
       return encodeCode(key.code, key.bytes, modifiers, modes);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Shares the event loop among the screens that have bytes to parse: one slice each in turn, about 4 ms in one turn of the loop, then
+ * Shares the event loop among the screens that have bytes to parse: one slice each in turn, about 1 ms in one turn of the loop, then
  * sockets and timers have theirs. When nobody has bytes there is no timer and no immediate.
  */
 export class Pump {
@@ -53,4 +53,5 @@ export interface Pumped {
 /** The daemon's one pump. */
 export const pump = new Pump();
 
-const TURN_MS = 4;
+/** Somebody's keystroke may wait for as long as this, and for one slice more. */
+const TURN_MS = 1;

@@ -82,6 +82,14 @@ export class QueryFilter {
     return this.#out.subarray(0, this.#length);
   }
 
+  /** Ends the filtering: what has been waiting for its end, for a terminal that may answer what follows. */
+  release(): Uint8Array {
+    const held = Uint8Array.from(this.#state === 'string-escape' ? [...this.#held, ESC] : this.#held);
+    this.#held = [];
+    this.#state = 'ground';
+    return held;
+  }
+
   #step(byte: number): void {
     switch (this.#state) {
       case 'ground':

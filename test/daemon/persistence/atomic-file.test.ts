@@ -35,11 +35,6 @@ test.each<[string, string | Uint8Array]>([
   expect(readdirSync(folder)).toEqual(['state.json']);
 });
 
-test('the same with a flush to disk', () => {
-  writeFileAtomic(file, 'safe', { durable: true });
-  expect(readFileSync(file, 'utf8')).toBe('safe');
-});
-
 test('the file is for nobody else, whatever the old one was and whatever the umask', () => {
   writeFileSync(file, 'old');
   chmodSync(file, 0o666);

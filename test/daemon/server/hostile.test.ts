@@ -164,6 +164,27 @@ test('a socket that vanished is made again', async () => {
   expect(statSync(rig.paths.socket).mode & 0o777).toBe(0o600);
 });
 
+test('a run folder that was cleaned away comes back with every socket, and the next daemon finds its programs', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { puppet, session } = await rig.puppet(client);
+  const hasBoth = new Promise<void>((resolve) => {
+    const timer = watch(rig.home, { recursive: true }, () => {
+      if (!['daemon.sock', `p${session.pane.slice(1)}.sock`].every((name) => statSync(join(rig.paths.run, name), { throwIfNoEntry: false })?.isSocket())) return;
+      timer.close();
+      resolve();
+    });
+  });
+  rmSync(rig.paths.run, { recursive: true });
+  await hasBoth;
+  expect((await rig.connect()).daemon.instance).toBe(client.daemon.instance);
+  process.kill(client.daemon.pid, 'SIGKILL');
+  const next = await rig.connect();
+  const watcher = await rig.watch(next, session.id);
+  puppet.print('found again');
+  await watcher.shows('found again');
+});
+
 test('a run folder that others can reach, a symbolic link and somebody else’s are refused by client and daemon', async () => {
   await using rig = await Rig.start();
   const first = await rig.run(['ls']);
@@ -179,6 +200,7 @@ test('a run folder that others can reach, a symbolic link and somebody else’s 
   chmodSync(rig.paths.socket, 0o666);
   expect((await rig.run(['ls'])).stderr).toContain('is open to others (mode 666)');
   chmodSync(rig.paths.socket, 0o600);
+  await rig.run(['daemon', 'stop']);
   const elsewhere = join(rig.home, 'elsewhere');
   renameSync(rig.paths.run, elsewhere);
   symlinkSync(elsewhere, rig.paths.run);

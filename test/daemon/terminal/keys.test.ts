@@ -4,8 +4,9 @@ import { encodeInput, encodeKey, type KeyModes } from '../../../src/daemon/termi
 import { signalNamed } from '../../../src/daemon/terminal/signals.ts';
 import { WireError } from '../../../src/wire/errors.ts';
 
-const PLAIN: KeyModes = { applicationCursor: false, kittyFlags: 0, modifyOtherKeys: 0 };
+const PLAIN: KeyModes = { applicationCursor: false, applicationKeypad: false, kittyFlags: 0, modifyOtherKeys: 0 };
 const APPLICATION: KeyModes = { ...PLAIN, applicationCursor: true };
+const KEYPAD: KeyModes = { ...PLAIN, applicationKeypad: true };
 const KITTY: KeyModes = { ...PLAIN, kittyFlags: 1 };
 const OTHER_KEYS_1: KeyModes = { ...PLAIN, modifyOtherKeys: 1 };
 const OTHER_KEYS_2: KeyModes = { ...PLAIN, modifyOtherKeys: 2 };
@@ -22,6 +23,23 @@ function typed(key: string, modes = PLAIN): string {
 function check(table: Record<string, string>, modes: KeyModes): void {
   expect(Object.fromEntries(Object.keys(table).map((key) => [key, typed(key, modes)]))).toEqual(table);
 }
+
+test('a program that asked for the application keypad gets it', () => {
+  check(
+    {
+      KP0: 'ESC Op',
+      KP9: 'ESC Oy',
+      'KP+': 'ESC Ok',
+      'KP-': 'ESC Om',
+      'KP*': 'ESC Oj',
+      'KP/': 'ESC Oo',
+      'KP.': 'ESC On',
+      KPEnter: 'ESC OM',
+      'M-KP1': 'ESC 1',
+    },
+    KEYPAD,
+  );
+});
 
 describe('a plain terminal', () => {
   // The same as tmux 3.3a types, byte for byte.

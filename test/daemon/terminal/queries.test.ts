@@ -171,6 +171,20 @@ test('a long string is not held back', () => {
   expect(Buffer.from(filter.strip(Buffer.from('\x1b\\a\x1b[6nb'))).toString()).toBe('\x1b\\ab');
 });
 
+test('a filter that is ended gives back what it held', () => {
+  for (const [begun, held] of [
+    ['a\x1b[6', '\x1b[6'],
+    ['a\x1b', '\x1b'],
+    ['a\x1b]11;?\x1b', '\x1b]11;?\x1b'],
+    ['a', ''],
+  ] as const) {
+    const filter = new QueryFilter();
+    expect(Buffer.from(filter.strip(Buffer.from(begun))).toString()).toBe('a');
+    expect(Buffer.from(filter.release()).toString()).toBe(held);
+    expect(Buffer.from(filter.strip(Buffer.from('b'))).toString()).toBe('b');
+  }
+});
+
 test('whatever the chunks, the same is taken out; what holds no query passes byte for byte', () => {
   const parts = fc.array(
     fc.oneof(
