@@ -79,7 +79,8 @@ export class Daemon implements AsyncDisposable {
       this.#sessions.remakeSockets();
       await this.#server.remake();
     } catch (error) {
-      this.#log.incident('a socket could not be made again', error);
+      // The folder is still being taken away, say: the next change brings the next try.
+      this.#log.warn('a socket could not be made again yet', { because: (error as Error).message });
     }
   }
 
