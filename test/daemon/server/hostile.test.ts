@@ -168,16 +168,13 @@ test('a run folder that was cleaned away comes back with every socket, and the n
   await using rig = await Rig.start();
   const client = await rig.connect();
   const { puppet, session } = await rig.puppet(client);
-  const hasBoth = new Promise<void>((resolve) => {
-    const timer = watch(rig.home, { recursive: true }, () => {
-      if (!['daemon.sock', `p${session.pane.slice(1)}.sock`].every((name) => statSync(join(rig.paths.run, name), { throwIfNoEntry: false })?.isSocket())) return;
-      timer.close();
-      resolve();
-    });
-  });
   // In one step: the daemon mends so fast that a folder taken away file by file never gets empty.
   renameSync(rig.paths.run, join(rig.home, 'cleaned'));
-  await hasBoth;
+  const isBack = () =>
+    ['daemon.sock', `p${session.pane.slice(1)}.sock`].every((name) =>
+      statSync(join(rig.paths.run, name), { throwIfNoEntry: false })?.isSocket(),
+    );
+  while (!isBack()) await client.call('daemon.status', {});
   expect((await rig.connect()).daemon.instance).toBe(client.daemon.instance);
   process.kill(client.daemon.pid, 'SIGKILL');
   const next = await rig.connect();
