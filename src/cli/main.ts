@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { nearest } from '../base/nearest.ts';
-import { VERSION } from '../base/version.ts';
+import { VERSION } from '../base/package.ts';
 import { COMMANDS, type CommandEntry } from './commands.ts';
 import { EXIT } from './exit-codes.ts';
 import { report, say } from './output.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
-import { VERSION } from '../base/version.ts';
+import { VERSION } from '../base/package.ts';
 import type { CallName, CallParams, CallResult } from '../wire/calls.ts';
 import { type ErrorBody, fromWire } from '../wire/errors.ts';
 import type { Event, Notification, StreamEnd } from '../wire/events.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { PACKAGE_FOLDER } from '../base/package.ts';
 import { homeProblem, type Paths } from '../config/paths.ts';
 import { checkSocket, makePrivateFolders, UnsafePathError } from '../config/private-folder.ts';
 import { Connection, ConnectionError } from './connection.ts';
@@ -52,8 +52,6 @@ async function tryConnect(paths: Paths): Promise<Connection | null> {
   }
 }
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
 /** Starts a daemon under the lock and waits until it listens. `busy`: another one is starting, or the old one has not quite gone. */
 async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
   try {
@@ -62,11 +60,13 @@ async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
     if (error instanceof UnsafePathError) throw new DaemonError('unsafe', error.message);
     throw new DaemonError('home', `Cannot make "${paths.run}": ${(error as Error).message}`);
   }
-  const main = join(root, 'bin', 'ai-session-daemon');
-  const lock = join(root, 'native', 'bin', 'lock');
+  const main = join(PACKAGE_FOLDER, 'bin', 'ai-session-daemon');
+  const lock = join(PACKAGE_FOLDER, 'native', 'bin', 'lock');
   // The lock is on the home itself, by a descriptor that lives as long as the daemon: it cannot go stale, and a cleaner cannot take it away
   // without the home. Where it was not built the daemon takes a file of its own.
-  const [command, args] = existsSync(lock) ? [lock, [realpathSync(paths.home), process.execPath, main, '--locked']] : [process.execPath, [main]];
+  const [command, args] = existsSync(lock)
+    ? [lock, [realpathSync(paths.home), process.execPath, main, '--locked']]
+    : [process.execPath, [main]];
   const startLog = openSync(paths.startLog, 'w', 0o600);
   try {
     const child = spawn(command, args, {

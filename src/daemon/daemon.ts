@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Log } from '../base/log.ts';
-import { VERSION } from '../base/version.ts';
+import { PACKAGE_FOLDER, VERSION } from '../base/package.ts';
 import type { Paths } from '../config/paths.ts';
 import { makeDataFolder } from '../config/private-folder.ts';
 import type { LiveSettings } from '../config/settings.ts';
@@ -141,6 +140,6 @@ export class Daemon implements AsyncDisposable {
 
 /** The holder program as `npm install` built it, or null where there was no compiler. */
 function builtHolder(): string | null {
-  const path = process.env.AI_SESSION_HOLD ?? fileURLToPath(new URL('../../native/bin/hold', import.meta.url));
+  const path = process.env.AI_SESSION_HOLD ?? join(PACKAGE_FOLDER, 'native', 'bin', 'hold');
   return existsSync(path) ? path : null;
 }

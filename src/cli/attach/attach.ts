@@ -36,7 +36,10 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
   };
   const follow = async (history: boolean) => {
     const asked = terminal.size;
-    const attached = await daemon.follow({ ...(session !== undefined && { session }), ...asked, readOnly, detachOthers, history }, listener());
+    const attached = await daemon.follow(
+      { ...(session !== undefined && { session }), ...asked, readOnly, detachOthers, history },
+      listener(),
+    );
     // A size that came while the daemon was being asked.
     const { cols, rows } = terminal.size;
     if (cols !== asked.cols || rows !== asked.rows) resize(attached.stream);

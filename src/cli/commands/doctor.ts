@@ -3,9 +3,8 @@ import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSy
 import { createConnection } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { VERSION } from '../../base/version.ts';
+import { PACKAGE_FOLDER, VERSION } from '../../base/package.ts';
 import { connect, DaemonError } from '../../client/daemon.ts';
 import { homeProblem, type Paths, pathsFor } from '../../config/paths.ts';
 import { makePrivateFolders, UnsafePathError } from '../../config/private-folder.ts';
@@ -69,14 +68,13 @@ function checkNode(): Check {
 
 /* ---- The native programs ---- */
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
 const REBUILD = 'install a C compiler (Debian, Ubuntu: apt install gcc libc6-dev), then run: npm rebuild ai-session';
 /** Each of these takes milliseconds on a machine that is well. */
 const PATIENCE_MS = 5000;
 
 /** Starts a holder as the daemon would, reads that its program runs on a PTY, connects to its socket, and ends it. */
 async function checkHolder(): Promise<Check[]> {
-  const binary = process.env.AI_SESSION_HOLD ?? join(root, 'native', 'bin', 'hold');
+  const binary = process.env.AI_SESSION_HOLD ?? join(PACKAGE_FOLDER, 'native', 'bin', 'hold');
   if (!existsSync(binary)) return [warn('hold', `"${binary}" was not built: programs end with the daemon`, REBUILD)];
   const folder = mkdtempSync(join(tmpdir(), 'ai-doctor-'));
   const socket = join(folder, 's');
@@ -143,7 +141,7 @@ async function within<T>(limitMs: number, promise: Promise<T>): Promise<T> {
 
 /** The lock has to be taken once and refused while it is held: lock runs itself, and the inner one must find it busy. */
 function checkLock(): Check {
-  const binary = join(root, 'native', 'bin', 'lock');
+  const binary = join(PACKAGE_FOLDER, 'native', 'bin', 'lock');
   if (!existsSync(binary)) return warn('lock', `"${binary}" was not built: a lock file stands in for it`, REBUILD);
   const folder = mkdtempSync(join(tmpdir(), 'ai-doctor-'));
   try {

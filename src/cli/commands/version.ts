@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { VERSION } from '../../base/version.ts';
+import { VERSION } from '../../base/package.ts';
 import { DaemonError } from '../../client/daemon.ts';
 import { PROTOCOL } from '../../wire/version.ts';
 import { print, printJson } from '../output.ts';

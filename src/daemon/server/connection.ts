@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Log } from '../../base/log.ts';
-import { VERSION } from '../../base/version.ts';
+import { VERSION } from '../../base/package.ts';
 import { toWire, WireError } from '../../wire/errors.ts';
 import type { Event, Notification } from '../../wire/events.ts';
 import { CLIENT_FRAME_LIMIT_BYTES, encodeJson, encodeStreamHeader, type Frame, FrameDecoder, FrameError } from '../../wire/frame.ts';

@@ -1,4 +1,4 @@
-import { VERSION } from '../../base/version.ts';
+import { VERSION } from '../../base/package.ts';
 
 /**
  * What would make a program believe that it runs somewhere else: other multiplexers, other terminals (whose quirks it would then work

@@ -1,4 +1,4 @@
-import { VERSION } from '../../base/version.ts';
+import { VERSION } from '../../base/package.ts';
 import { lookOfPen, PROTECTED, sgrOf } from './attributes.ts';
 import type { Engine, Params } from './engine.ts';
 import { type Modes, PASSED_ON, SPECIAL_COLOR } from './modes.ts';

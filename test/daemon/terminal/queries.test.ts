@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { VERSION } from '../../../src/base/version.ts';
+import { VERSION } from '../../../src/base/package.ts';
 import { QueryFilter } from '../../../src/daemon/terminal/queries.ts';
 import { Screen } from '../../../src/daemon/terminal/screen.ts';
 
