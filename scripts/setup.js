@@ -13,8 +13,9 @@ const run = (command, args) => {
 
 const installed = join(root, 'node_modules', '.package-lock.json');
 const isInstalled = existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs;
-// `npm ci` runs the install and prepare scripts, which build native/ and dist/.
-if (!isInstalled) run('npm', ['ci', '--no-audit', '--no-fund']);
+// It runs the install and prepare scripts, which build native/ and dist/. Not `npm ci`: that insists on the packages of every platform, which
+// not every registry has.
+if (!isInstalled) run('npm', ['install', '--no-save', '--no-audit', '--no-fund']);
 else {
   run(process.execPath, [join(root, 'scripts', 'build-native.js')]);
   run(process.execPath, [join(root, 'scripts', 'build.js')]);
