@@ -160,7 +160,7 @@ test('the title goes to the terminal, and the daemon’s stop is told', async ()
   const terminal = await rig.terminal(['attach', 'a']);
   puppet.print('\x1b]2;hello title\x07shown');
   await terminal.shows('shown');
-  expect(terminal.screen.title).toBe('hello title');
+  await terminal.shows(() => terminal.screen.title === 'hello title');
   await client.call('daemon.stop', {});
   expect((await terminal.exited).code).toBe(0);
   expect(terminal.text).toContain(`[the daemon stopped; session "a" runs on. Come back with: ai-session attach`);

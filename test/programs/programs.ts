@@ -81,7 +81,7 @@ export const VIM: Program = {
     '.vimrc': 'set nocompatible mouse=a autoindent laststatus=2 statusline=%f\\ %{&columns}x%{&lines}\n',
     'work/greeting.txt': 'hello world\nsecond line\nthird line\n',
   }),
-  ready: /^hello world\n[^]*greeting\.txt 100x30$/m,
+  ready: /^hello world\n[\s\S]*greeting\.txt 100x30$/m,
   keys: 'Atyped\x1b',
   answer: /^hello worldtyped$/m,
   isRedrawn: (rows) => /^greeting\.txt 72x22$/.test(rows[20]!),
@@ -106,9 +106,9 @@ export const LESS: Program = {
   name: 'less',
   command: ['less', 'numbers.txt'],
   files: () => ({ 'work/numbers.txt': Array.from({ length: 300 }, (_, n) => `line ${n + 1}\n`).join('') }),
-  ready: /^line 1\n[^]*^line 29\n/m,
+  ready: /^line 1\n[\s\S]*^line 29\n/m,
   keys: '50g',
-  answer: /^line 50\n[^]*^line 78\n:/m,
+  answer: /^line 50\n[\s\S]*^line 78\n:/m,
   marksPastes: false,
   isRedrawn: (rows) => rows[0] === 'line 50' && rows[20] === 'line 70',
 };
@@ -155,7 +155,7 @@ export const CODEX: Program = {
     '.codex/config.toml': `check_for_update_on_startup = false\n[tui]\nanimations = false\n[projects."${work}"]\ntrust_level = "trusted"\n`,
   }),
   // The model is known when it has given up on the network: nothing changes by itself after that.
-  ready: /^› [^]* · ~\/work/m,
+  ready: /^› [\s\S]* · ~\/work/m,
   keys: 'hello there',
   answer: /^› hello there$/m,
   isRedrawn: (rows) => rows.slice(14, 21).includes('› hello there') && rows[21] !== '',
@@ -189,7 +189,8 @@ export const GEMINI: Program = {
   files: (work) => ({ '.gemini/settings.json': geminiSettings, '.gemini/trustedFolders.json': JSON.stringify({ [work]: 'TRUST_FOLDER' }) }),
   ready: /^▄{100}\n > {3}\S/m,
   keys: 'hello there',
-  answer: /^▄{100}\n > hello there$/m,
+  // The hint above the line goes away a moment later, in a picture of its own.
+  answer: /\n\n─{100}\n.*\n▄{100}\n > hello there$/m,
   isRedrawn: (rows) => /^▄{72}\n > hello there\n▀{72}$/m.test(rows.join('\n')),
   beforePaste: '',
 };
@@ -198,7 +199,7 @@ export const GEMINI_TRUST: Program = {
   ...gemini,
   name: 'gemini, in a new folder',
   files: () => ({ '.gemini/settings.json': geminiSettings }),
-  ready: /untrusted[^]*● 1\. /,
+  ready: /untrusted[\s\S]*● 1\. /,
   keys: '\x1b[B',
   answer: /● 2\. /,
   isRedrawn: (rows) => /● 2\. /.test(rows.join('\n')) && rows.some((row) => /^ ╰─+╯$/.test(row) && row.length <= 72),
