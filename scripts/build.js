@@ -18,16 +18,16 @@ const { build } = await import('esbuild');
 await build({
   entryPoints: [join(root, 'src', 'cli', 'main.ts')],
   // Two folders below the package, as every compiled file: `base/package.ts` relies on it.
-  outdir: join(root, 'dist', 'bundle'),
+  outfile: join(root, 'dist', 'bundle', 'cli.cjs'),
   bundle: true,
-  splitting: true,
-  format: 'esm',
+  // Node's loader of CommonJS is a third of the cost of its loader of modules (9 of 26 ms above bare Node for `ls`, measured).
+  format: 'cjs',
   platform: 'node',
   target: 'node20',
   sourcemap: true,
   // What only some commands need stays where npm put it, and is loaded when it is asked for.
   external: ['zod', 'yaml', 'node-pty'],
-  // commander is CommonJS and asks for Node's own modules by require.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  define: { 'import.meta.url': '__fileUrl' },
+  banner: { js: "const __fileUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
 });

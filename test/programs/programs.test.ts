@@ -22,8 +22,8 @@ test.for(PROGRAMS)('$name: starts, and is resized, as on a bare terminal', async
     if (program.askSize) one.type(program.askSize);
     await one.shows(() => program.isRedrawn(rowsOf(one)));
   }
-  await stage.alike(terminal, bare);
   await stage.agrees(terminal);
+  await stage.alike(terminal, bare);
   expect(terminal.screen.keyModes).toEqual(bare.screen.keyModes);
   const { cols, rows } = await stage.client.call('session.get', { session: 'it' });
   expect({ cols, rows }).toEqual({ cols: 72, rows: 22 });
