@@ -5,6 +5,8 @@ import type { Screen } from '../terminal/screen.ts';
 
 /** Unread bytes at which a follower is cut loose, to begin again from a snapshot. A person cannot read 1 MiB; a slow link must not hold up a fast program. */
 const LIMIT_BYTES = 1 << 20;
+/** After its terminal's last change of size a viewer is shown the screen anew: long enough for the program to have redrawn, and for a dragged window to rest. */
+const REPAINT_MS = 120;
 /** Between two paintings of a screen whose size is not the viewer's: 30 a second look alive. */
 const FRAME_MS = 33;
 
@@ -28,6 +30,9 @@ export class Follower {
   #mode: Mode | null = null;
   #isLeader = false;
   #at = 0;
+  /** Whether its terminal shows this pane already: then nothing of its own is left to keep. */
+  #isShown = false;
+  #repaint: NodeJS.Timeout | null = null;
 
   constructor({ stream, screen, cols, rows, readOnly }: { stream: Stream; screen: Screen; cols: number; rows: number; readOnly: boolean }) {
     this.stream = stream;
@@ -79,7 +84,21 @@ export class Follower {
     this.stop();
   }
 
+  /**
+   * Its terminal has changed its size, and the pane with it. What the program wrote for the old size may reach the new one, and terminals
+   * and our screen reflow in ways of their own: when that is over, the terminal is shown what the screen has. tmux redraws for the same reason.
+   */
+  resized(): void {
+    if (this.#repaint) clearTimeout(this.#repaint);
+    this.#repaint = setTimeout(() => {
+      this.#repaint = null;
+      if (this.#mode?.is === 'raw') this.#startRaw(this.#at, 'none');
+    }, REPAINT_MS);
+  }
+
   stop(): void {
+    if (this.#repaint) clearTimeout(this.#repaint);
+    this.#repaint = null;
     if (this.#mode?.is === 'painted' && this.#mode.timer) clearTimeout(this.#mode.timer);
     this.#mode = null;
   }
@@ -87,12 +106,17 @@ export class Follower {
   #startRaw(offset: number, history: 'all' | 'none' | { sinceLine: number }): void {
     this.stop();
     this.#mode = { is: 'raw', filter: this.#isLeader ? null : new QueryFilter() };
-    this.stream.send('snapshot', offset, this.#screen.snapshot({ history }));
+    // The lines that a viewer missed while it was behind go under what it shows; otherwise what it shows is replaced.
+    const onto = this.#isShown && history === 'none' ? 'same' : 'used';
+    this.#isShown = true;
+    this.#at = offset;
+    this.stream.send('snapshot', offset, this.#screen.snapshot({ history, onto }));
   }
 
   #startPainting(offset: number): void {
     this.stop();
-    const painter = new Painter(this.#screen, this.cols, this.rows);
+    const painter = new Painter(this.#screen, this.cols, this.rows, this.#isShown ? 'same' : 'used');
+    this.#isShown = true;
     this.#mode = { is: 'painted', painter, timer: null };
     this.#paint(painter, offset);
   }

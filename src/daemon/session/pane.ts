@@ -157,6 +157,7 @@ export class Pane {
       viewport: (cols, rows) => {
         [follower.cols, follower.rows] = [cols, rows];
         if (!this.#followers.has(follower)) return;
+        follower.resized();
         if (follower === this.#leader) this.#arrange();
         else follower.show(this.#head, 'none');
       },

@@ -1,7 +1,7 @@
 import { Engine } from './engine.ts';
 import { Modes } from './modes.ts';
 import { answerQueries } from './queries.ts';
-import { serialize } from './serialize.ts';
+import { type Onto, serialize } from './serialize.ts';
 import { incompleteCharacter, neutralOpening, unfinishedSequence } from './tail.ts';
 
 /** One emulated terminal: what `Screen` feeds, and throws away when it breaks. Everything here is synchronous. */
@@ -47,7 +47,7 @@ export class Emulator {
     if (this.#answers) this.#answer(Buffer.from(this.#answers));
   }
 
-  snapshot({ firstLine, onto }: { firstLine: number; onto: 'used' | 'new' }): Uint8Array {
+  snapshot({ firstLine, onto }: { firstLine: number; onto: Onto }): Uint8Array {
     const drawn = Buffer.from(serialize(this.engine, this.modes, { firstLine, onto }));
     return Buffer.concat([drawn, this.#sequence, this.#character]);
   }

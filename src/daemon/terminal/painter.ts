@@ -2,7 +2,7 @@ import { COLOR, lookOfCell, PLAIN } from './attributes.ts';
 import { CellWriter } from './cells.ts';
 import { CELL, type CoreLine, type Engine, WIDTH_SHIFT } from './engine.ts';
 import type { Screen } from './screen.ts';
-import { clearTheWay, cursorStyle } from './serialize.ts';
+import { clearTheWay, cursorStyle, type Onto } from './serialize.ts';
 
 /**
  * Draws a screen for a viewer whose terminal has another size. What does not fit is cut off, and the part that is shown follows the
@@ -12,12 +12,15 @@ export class Painter {
   readonly #screen: Screen;
   readonly #cols: number;
   readonly #rows: number;
+  readonly #onto: Onto;
   #painted: string[] | null = null;
   #afterwards = '';
   #left = 0;
   #top = 0;
 
-  constructor(screen: Screen, cols: number, rows: number) {
+  /** `onto`: as in a snapshot. */
+  constructor(screen: Screen, cols: number, rows: number, onto: Onto = 'used') {
+    this.#onto = onto;
     this.#screen = screen;
     this.#cols = cols;
     this.#rows = rows;
@@ -29,7 +32,7 @@ export class Painter {
     const { engine, modes } = this.#screen.emulator;
     this.#followCursor();
     const rows = Array.from({ length: this.#rows }, (_, y) => this.#row(engine, this.#top + y));
-    let out = this.#painted ? '' : clearTheWay(this.#rows, 'used');
+    let out = this.#painted ? '' : clearTheWay(this.#rows, this.#onto);
     rows.forEach((row, y) => {
       if (row === (this.#painted ? this.#painted[y] : '')) return;
       // Erasing comes first: with the cursor waiting after the last column it would take the last character away.

@@ -1,6 +1,7 @@
 import { type CaptureOptions, captureLines } from './capture.ts';
 import { Emulator } from './emulator.ts';
 import type { MouseEncoding } from './modes.ts';
+import type { Onto } from './serialize.ts';
 import { type Pump, type Pumped, pump as sharedPump } from './pump.ts';
 
 /**
@@ -54,10 +55,10 @@ export class Screen {
 
   /**
    * Bytes that bring any terminal of this size to this state, with all of the history, none, or the lines from a number of `linesScrolled`
-   * on. What a `used` terminal shows is pushed into its scrollback; a `new` one (a screen made from saved bytes) has nothing to lose, and
+   * on. What a `used` terminal shows is pushed into its scrollback; a `same` one showed this screen before, and a `new` one (a screen made from saved bytes) has nothing to lose, and
    * would only gain a screenful of blank lines each time.
    */
-  snapshot({ history, onto = 'used' }: { history: 'all' | 'none' | { sinceLine: number }; onto?: 'used' | 'new' }): Uint8Array {
+  snapshot({ history, onto = 'used' }: { history: 'all' | 'none' | { sinceLine: number }; onto?: Onto }): Uint8Array {
     this.settle();
     const { normal, linesScrolled } = this.#emulator.engine;
     const firstLine =

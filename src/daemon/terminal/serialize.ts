@@ -15,7 +15,7 @@ import { ENCODINGS, type KittyKeys, type Modes, SPECIAL_COLOR } from './modes.ts
  * ends on the screen stay one line; nothing is addressed before the last history line has scrolled away, which is what sheared other
  * multiplexers' restores (zmx#31).
  */
-export function serialize(engine: Engine, modes: Modes, { firstLine, onto }: { firstLine: number; onto: 'used' | 'new' }): string {
+export function serialize(engine: Engine, modes: Modes, { firstLine, onto }: { firstLine: number; onto: Onto }): string {
   const writer = new CellWriter(engine);
   const { normal, cols, rows } = engine;
   const first = normal.lines.get(0);
@@ -44,9 +44,16 @@ export function serialize(engine: Engine, modes: Modes, { firstLine, onto }: { f
   return writer.out;
 }
 
+/**
+ * What the terminal shows before. used: something of its own, which is pushed into its scrollback. new: nothing. same: this very screen, in
+ * an earlier or a damaged state, which is worth nothing any more.
+ */
+export type Onto = 'used' | 'new' | 'same';
+
 /** Every mode off, the alternate screen left, and a blank screen with the cursor at home. Line feeds at the bottom keep what was visible; ED 2 would lose it. */
-export function clearTheWay(rows: number, onto: 'used' | 'new'): string {
-  return `${RESET_TERMINAL}\x1b[?2026h\x1b[?25l${onto === 'used' ? `\x1b[${rows};1H${'\n'.repeat(rows)}` : ''}\x1b[H`;
+export function clearTheWay(rows: number, onto: Onto): string {
+  const cleared = { used: `\x1b[${rows};1H${'\n'.repeat(rows)}\x1b[H`, new: '\x1b[H', same: '\x1b[H\x1b[J' };
+  return `${RESET_TERMINAL}\x1b[?2026h\x1b[?25l${cleared[onto]}`;
 }
 
 /** The alternate screen keeps a saved cursor and keyboard flags while it is away. Terminals that have no ?1047 do this on the normal screen, where it is done again. */

@@ -60,8 +60,23 @@ test('a client that changes its size takes the pane with it', async () => {
   await puppet.catches('SIGWINCH');
   await watcher.resize(70, 20);
   expect((await puppet.nextSignal()).size).toEqual([70, 20]);
-  // Its own bytes go on: nothing is painted anew under the person's hands.
-  expect(watcher.frames.map(({ kind }) => kind)).toEqual(['snapshot']);
+});
+
+test('after a change of size the terminal is shown what the screen has, and its scrollback stays as it was', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { session, puppet } = await rig.puppet(client);
+  puppet.print(`${Array.from({ length: 40 }, (_, n) => `line ${n}`).join('\r\n')}\r\n${'─'.repeat(80)}`);
+  const watcher = await rig.watch(client, session.id);
+  await watcher.shows('─'.repeat(80));
+  const before = watcher.screen.linesScrolled;
+  await watcher.resize(50, 24);
+  // A terminal that reflows in its own way, or was sent bytes meant for the old size.
+  watcher.screen.feed(Buffer.from('\x1b[Hgarbage that the program never wrote'), false);
+  const snapshots = () => watcher.frames.filter(({ kind }) => kind === 'snapshot').length;
+  await watcher.shows(() => snapshots() === 2);
+  expect(watcher.text).toBe((await client.call('pane.capture', { session: session.id })).lines.join('\n').trimEnd());
+  expect(watcher.screen.linesScrolled - before).toBeLessThanOrEqual(1);
 });
 
 test('whenever somebody joins a flood, every byte is in the snapshot or after it', async () => {
