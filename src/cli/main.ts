@@ -8,6 +8,7 @@ import { report, say } from './output.ts';
 /** The command line. Only the command that was asked for is loaded. */
 export async function main(argv: string[]): Promise<void> {
   // A reader that has gone (`ai-session ls | head -1`) is no failure.
+  process.stderr.on('error', () => {});
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure));
   const [first] = argv;
   const entry = first === undefined ? undefined : COMMANDS.find(({ name, aliases }) => name === first || aliases.includes(first));

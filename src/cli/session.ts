@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Connection } from '../client/connection.ts';
 import { connect } from '../client/daemon.ts';
 import { pathsFor } from '../config/paths.ts';
+import type { SessionInfo } from '../wire/calls.ts';
 import { UsageError } from './output.ts';
 
 /** Connects, does the work, and lets go, whatever happens. */
@@ -27,6 +28,16 @@ export function takeTarget(operands: readonly string[], { target }: { target?: s
   return { session, rest };
 }
 
+const STATUSES: readonly SessionInfo['status'][] = ['starting', 'running', 'exited', 'failed', 'lost'];
+
+export const STATUS_NAMES = STATUSES.join(', ');
+
+/** Refuses a word that is no status, before it selects nothing in silence. */
+export function checkStatus(status: string | undefined): void {
+  if (status !== undefined && !STATUSES.some((known) => known === status))
+    throw new UsageError(`"${status}" is no status: use ${STATUS_NAMES}.`);
+}
+
 export function wholeNumber(what: string, { min, max }: { min: number; max: number }): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -36,5 +47,5 @@ export function wholeNumber(what: string, { min, max }: { min: number; max: numb
   };
 }
 
-export const columns = wholeNumber('Width', { min: 1, max: 10_000 });
-export const rows = wholeNumber('Height', { min: 1, max: 10_000 });
+export const columns = wholeNumber('Width', { min: 1, max: 2000 });
+export const rows = wholeNumber('Height', { min: 1, max: 2000 });

@@ -26,8 +26,13 @@ export class RunFolder implements Disposable {
   }
 
   #watch(): void {
-    this.#watcher = watch(this.#paths.run, () => this.#changed()).on('error', () => {});
-    this.#watcher.unref();
+    try {
+      this.#watcher = watch(this.#paths.run, () => this.#changed()).on('error', () => {});
+      this.#watcher.unref();
+    } catch {
+      // Out of inotify instances, as beside some editors: then nothing is mended, and everything else works.
+      this.#watcher = null;
+    }
   }
 
   /** Many changes make one look. */

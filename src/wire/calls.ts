@@ -24,7 +24,10 @@ export const CALLS = {
       name: z.string().optional(),
       command: z.array(z.string()).max(100_000).default([]),
       cwd: z.string(),
+      /** The client's environment, which the program gets less what would mislead it. */
       env: z.record(z.string(), z.string()).default({}),
+      /** Variables that were asked for by name: the program gets them whatever they are. */
+      set: z.record(z.string(), z.string()).default({}),
       cols: size().default(80),
       rows: size().default(24),
       role: z.string().max(100).optional(),
@@ -126,8 +129,9 @@ function call<P extends z.ZodType, R extends z.ZodType>(spec: { since: number; d
   return spec;
 }
 
+/** Columns or rows. A screen of 1,000 by 1,000 cells costs 12 MB; nobody has a wall of 1,000 lines of 2,000 columns. */
 function size() {
-  return z.int().min(1).max(10_000);
+  return z.int().min(1).max(2000);
 }
 
 /** A session by its exact name, its id (`$3`), or its pane's id (`%3`). */

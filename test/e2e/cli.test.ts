@@ -85,7 +85,7 @@ test('resize, rename, signal and kill do what they say', async () => {
 test.each([
   ['an unknown command', ['atach'], 2, 'There is no command "atach". Did you mean "attach"? See them all with: ai-session help\n'],
   ['an unknown option', ['ls', '--jsn'], 2, "Unknown option '--jsn'\n(Did you mean --json?)\n"],
-  ['a size that is none', ['new', '-d', '-x', 'wide'], 2, 'Width "wide" is not a whole number from 1 to 10000.\n'],
+  ['a size that is none', ['new', '-d', '-x', 'wide'], 2, 'Width "wide" is not a whole number from 1 to 2000.\n'],
   ['a variable that is none', ['new', '-d', '-e', 'novalue'], 2, '"novalue" is not of the form NAME=VALUE.\n'],
   ['two names', ['new', 'a', '-s', 'b'], 2, 'Two names, "a" and "b": give one. A command goes after "--".\n'],
   [

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
 import { plain, printJson, say, UsageError } from '../output.ts';
-import { withDaemon } from '../session.ts';
+import { checkStatus, STATUS_NAMES, withDaemon } from '../session.ts';
 
 interface Options {
   target?: string;
@@ -17,13 +17,19 @@ export function define(command: Command): void {
     .argument('[names...]', 'the sessions')
     .option('-t, --target <name>', 'a session, as tmux takes it')
     .option('--all', 'all sessions')
-    .option('--status <status>', 'all sessions that are running, exited, failed or lost')
+    .option('--status <status>', `all sessions that are ${STATUS_NAMES}`)
     .option('--force', 'SIGKILL at once, instead of SIGHUP and SIGTERM first')
     .option('--json', 'print what was ended, and how')
-    .addHelpText('after', '\nEnds everything that the session started, and looks whether it is gone. An ended session is forgotten.')
+    .addHelpText(
+      'after',
+      '\nEnds everything that a running session has started, and looks whether it is gone. A session that has ended is forgotten.',
+    )
     .action(async (names: string[], options: Options) => {
       const named = options.target === undefined ? names : [options.target, ...names];
       const isMany = options.all === true || options.status !== undefined;
+      if (options.all && options.status !== undefined)
+        throw new UsageError('Use --all or --status, not both: --status alone takes all sessions of that status.');
+      checkStatus(options.status);
       if (isMany && named.length > 0) throw new UsageError('Name sessions, or use --all or --status, not both.');
       if (!isMany && named.length === 0) throw new UsageError('Kill which session? Name it, or use --all.');
       const killed = await withDaemon(async (daemon) => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { SessionInfo } from '../../wire/calls.ts';
 import { ago, plain, print, printJson, say, style, UsageError } from '../output.ts';
-import { withDaemon } from '../session.ts';
+import { checkStatus, STATUS_NAMES, withDaemon } from '../session.ts';
 
 interface Options {
   json?: boolean;
@@ -10,13 +10,11 @@ interface Options {
   template?: string;
 }
 
-const STATUSES: readonly SessionInfo['status'][] = ['starting', 'running', 'exited', 'failed', 'lost'];
-
 export function define(command: Command): void {
   command
     .option('--json', 'print JSON')
     .option('--format <format>', 'table, json or csv')
-    .option('--status <status>', `only sessions that are ${STATUSES.join(', ')}`)
+    .option('--status <status>', `only sessions that are ${STATUS_NAMES}`)
     .option('-F, --template <text>', 'a line for each session, as in: "{name} {status} {cwd}"')
     .action(run);
 }
@@ -24,9 +22,7 @@ export function define(command: Command): void {
 async function run(options: Options): Promise<void> {
   const format = options.json ? 'json' : (options.format ?? 'table');
   if (!['table', 'json', 'csv'].includes(format)) throw new UsageError(`"${format}" is no format: use table, json or csv.`);
-  if (options.status !== undefined && !STATUSES.some((status) => status === options.status)) {
-    throw new UsageError(`"${options.status}" is no status: use ${STATUSES.join(', ')}.`);
-  }
+  checkStatus(options.status);
   const { sessions } = await withDaemon((daemon) => daemon.call('session.list', {}));
   const shown = sessions.filter(({ status }) => options.status === undefined || status === options.status);
   if (options.template !== undefined) for (const session of shown) print(fill(options.template, session));

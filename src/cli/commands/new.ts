@@ -45,9 +45,11 @@ async function run(operand: string | undefined, options: Options, argv: string[]
       ...(name !== undefined && { name }),
       command: argv,
       cwd: options.directory === undefined ? logicalFolder() : resolve(options.directory),
-      env: { ...(process.env as Record<string, string>), ...options.env },
-      cols: (isAttached ? process.stdout.columns : options.x) ?? 80,
-      rows: (isAttached ? process.stdout.rows : options.y) ?? 24,
+      env: process.env as Record<string, string>,
+      set: options.env,
+      // A terminal that does not know its size says 0, as a serial line does.
+      cols: (isAttached ? process.stdout.columns : options.x) || 80,
+      rows: (isAttached ? process.stdout.rows : options.y) || 24,
       ...(options.role !== undefined && { role: options.role }),
       ...(openFiles !== null && { openFiles }),
     });
@@ -72,7 +74,11 @@ function logicalFolder(): string {
   } catch {
     // No PWD, or it points nowhere.
   }
-  return process.cwd();
+  try {
+    return process.cwd();
+  } catch {
+    throw new UsageError('The folder you are in has been removed. Go to another one, or name one with -c DIR.');
+  }
 }
 
 /**

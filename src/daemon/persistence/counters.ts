@@ -15,6 +15,11 @@ export class Counters {
     this.#values = read(file);
   }
 
+  /** Makes sure that the next number is above this one, which is in use: the file may have been lost. */
+  raise(name: Name, used: number): void {
+    if (Number.isSafeInteger(used) && used > (this.#values[name] ?? 0)) this.#values[name] = used;
+  }
+
   next(name: Name, atLeast = 1): number {
     const value = Math.max((this.#values[name] ?? 0) + 1, atLeast);
     this.#values[name] = value;
@@ -23,14 +28,13 @@ export class Counters {
   }
 }
 
+/** A file that is not there, or damaged, counts for nothing: what is in use is found by looking (`raise`). */
 function read(file: string): Partial<Record<Name, number>> {
-  let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    const values: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (typeof values !== 'object' || values === null) return {};
+    return Object.fromEntries(Object.entries(values).filter(([, value]) => Number.isSafeInteger(value) && value >= 0));
   } catch {
     return {};
   }
-  const values: unknown = JSON.parse(text);
-  if (typeof values !== 'object' || values === null) throw new Error(`${file} is damaged: it does not hold an object`);
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => Number.isSafeInteger(value) && value >= 0));
 }

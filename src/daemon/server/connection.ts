@@ -67,6 +67,11 @@ export class Connection {
     this.#socket.destroySoon();
   }
 
+  /** Ends at once. */
+  cut(): void {
+    this.#socket.destroy();
+  }
+
   #read(chunk: Buffer): void {
     this.#take(this.#decoder.push(chunk));
   }
@@ -81,8 +86,9 @@ export class Connection {
           continue;
         }
         if (!this.#hasSaidHello) return;
+        // Each frame has its own time: who finishes them goes on.
+        if (n > 0 || !this.#decoder.isMidFrame) this.#stopWaiting();
         if (this.#decoder.isMidFrame) this.#waitFor('the rest of a frame');
-        else this.#stopWaiting();
         return;
       }
     } catch (error) {

@@ -8,6 +8,9 @@ import type { Dispatch } from './dispatch.ts';
 /** Clients at once. Each costs a descriptor and some kilobytes; holders need descriptors too. */
 const CONNECTIONS_LIMIT = 2000;
 
+/** How long clients may take to read the daemon's last words. */
+const LAST_WORDS_MS = 1000;
+
 /** Listens for clients. */
 export class UnixSocketServer {
   readonly #path: string;
@@ -52,7 +55,12 @@ export class UnixSocketServer {
     // Closing removes the socket's file: from now on a client finds nobody, and starts the next daemon.
     const isClosed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of this.#connections) connection.end();
+    // A client that does not read (a frozen ssh is enough) gets no more time than this.
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections) connection.cut();
+    }, LAST_WORDS_MS);
     await isClosed;
+    clearTimeout(timer);
   }
 
   async #bind(): Promise<void> {

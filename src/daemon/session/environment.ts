@@ -9,21 +9,20 @@ const MISLEADING = [
   /^STY$/,
   /^WINDOW$/,
   /^ZELLIJ/,
-  /^SHPOOL_/,
-  /^ZMX_/,
+  /^SHPOOL_SESSION_(NAME|DIR)$/,
+  /^ZMX_SESSION$/,
   /^DVTM/,
   /^ABDUCO_/,
   /^MOSH_/,
-  /^BYOBU_/,
+  /^BYOBU_(BACKEND|RUN_DIR|TTY|WINDOWS)$/,
   /^CLAUDECODE$/,
   /^CLAUDE_CODE_(ENTRYPOINT|SSE_PORT|SESSION_ID|CHILD_SESSION|EXECPATH)$/,
   /^CLAUDE_SESSION_ID$/,
   /^CODEX_(SANDBOX|SANDBOX_NETWORK_DISABLED|THREAD_ID|CI)$/,
   /^GEMINI_CLI$/,
-  /^OPENCODE(_|$)/,
-  /^AIDER_/,
+  /^OPENCODE$/,
   /^CURSOR_(AGENT|TRACE_ID)$/,
-  /^COPILOT_(CLI|AGENT)/,
+  /^COPILOT_(CLI|AGENT)$/,
   /^AGENT$/,
   /^AI_AGENT$/,
   /^VSCODE_/,
@@ -51,10 +50,10 @@ const MISLEADING = [
   /^INIT_CWD$/,
 ];
 
-/** The environment of a pane: the creating client's, less what would mislead, plus where the program is now. */
+/** The environment of a pane: the creating client's, less what would mislead, plus where the program is now; and last what was asked for by name (`set`). */
 export function paneEnvironment(
   client: Readonly<Record<string, string>>,
-  { session, pane, cwd }: { session: string; pane: string; cwd: string },
+  { session, pane, cwd, set = {} }: { session: string; pane: string; cwd: string; set?: Readonly<Record<string, string>> },
 ): Record<string, string> {
   const kept = Object.entries(client).filter(
     ([name, value]) => isPassable(name, value) && !MISLEADING.some((pattern) => pattern.test(name)),
@@ -69,6 +68,7 @@ export function paneEnvironment(
     COLORTERM: 'truecolor',
     TERM_PROGRAM: 'ai-session',
     TERM_PROGRAM_VERSION: VERSION,
+    ...Object.fromEntries(Object.entries(set).filter(([name, value]) => isPassable(name, value))),
   };
 }
 

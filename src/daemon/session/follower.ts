@@ -52,6 +52,11 @@ export class Follower {
     this.#mode = { is: 'raw', filter: isLeader ? null : new QueryFilter() };
   }
 
+  /** Whether the program's queries reach a terminal that answers them. */
+  get hearsQueries(): boolean {
+    return this.#isLeader && this.#mode?.is === 'raw';
+  }
+
   /** Shows the pane as fits the two sizes now. `history`: the scrollback too, for a terminal that has not seen it. */
   show(offset: number, history: 'all' | 'none'): void {
     const fits = this.cols === this.#screen.cols && this.rows === this.#screen.rows;
@@ -68,8 +73,9 @@ export class Follower {
       mode.timer ??= setTimeout(() => {
         mode.timer = null;
         // A viewer that has not taken the last picture needs no newer one; the drain brings it.
-        if (this.stream.bytesWaiting === 0) this.#paint(mode.painter, offset);
-        else this.stream.whenDrained(() => this.offer(offset, bytes));
+        const paint = () => this.#mode === mode && this.#paint(mode.painter, this.#at);
+        if (this.stream.bytesWaiting === 0) paint();
+        else this.stream.whenDrained(paint);
       }, FRAME_MS);
     }
     if (mode?.is !== 'raw') return;

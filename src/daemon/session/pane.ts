@@ -111,7 +111,7 @@ export class Pane {
     this.#head = offset + bytes.length;
     // Before our screen can answer: a query that is acknowledged is not answered again by the daemon after a crash.
     if (this.#state.is === 'running') this.#state.pty.acknowledge(this.#head);
-    this.screen.feed(bytes, !isReplay && this.#leader === null);
+    this.screen.feed(bytes, !isReplay && !this.#leader?.hearsQueries);
     for (const follower of this.#followers) follower.offer(this.#head, bytes);
     if (!isReplay) this.activeAt = Date.now();
     if (this.#state.is === 'running' && !this.#isPaused && this.screen.bytesWaiting > HIGH_WATER_BYTES) {

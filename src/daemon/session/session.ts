@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import type { SessionInfo } from '../../wire/calls.ts';
 import { writeFileAtomic } from '../persistence/atomic-file.ts';
 import { type SessionRecord, writeSessionRecord } from '../persistence/records.ts';
+import { processIdentity, type Tree } from '../terminal/process-tree.ts';
 import type { Pane } from './pane.ts';
+
+/** No process has these ids. */
+const NO_TREE: Tree = { program: -1, holder: null };
 
 /** What a session is besides its pane. */
 export interface SessionFacts {
@@ -17,6 +21,8 @@ export interface SessionFacts {
   /** The process ids as last known; they stay after the end, when the record alone can tell what to look for. */
   pid: number | null;
   holderPid: number | null;
+  /** Which process `pid` means. */
+  pidIdentity: string | null;
   endedAt: number | null;
 }
 
@@ -72,6 +78,20 @@ export class Session {
     };
   }
 
+  /**
+   * What there is to end of it. The pid of a program that has exited may be somebody else's by now; one that was lost is still meant by its
+   * pid if that process began when ours did.
+   */
+  get tree(): Tree {
+    const { facts, pane } = this;
+    const how = pane.state.is === 'ended' ? pane.state.how : null;
+    const isGone =
+      facts.pid === null ||
+      how === 'exited' ||
+      (how !== null && (facts.pidIdentity === null || processIdentity(facts.pid) !== facts.pidIdentity));
+    return isGone ? NO_TREE : { program: facts.pid!, holder: how === 'lost' ? null : facts.holderPid };
+  }
+
   /** Writes the record. Called when something changed that a later daemon must know. */
   save(): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
@@ -89,6 +109,7 @@ export class Session {
       backend: facts.backend,
       pid: facts.pid,
       holderPid: facts.holderPid,
+      pidIdentity: facts.pidIdentity,
       createdAt: facts.createdAt,
       activeAt: pane.activeAt,
       title: screen.title,

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { basename, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { Log } from '../../base/log.ts';
 import { nearest } from '../../base/nearest.ts';
 import { holderSocket, type Paths } from '../../config/paths.ts';
@@ -13,18 +13,19 @@ import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
 import { adoptHold, startHold } from '../terminal/hold.ts';
 import { encodeInput } from '../terminal/keys.ts';
 import { startNodePty } from '../terminal/node-pty.ts';
-import { endTrees } from '../terminal/process-tree.ts';
+import { endTrees, processIdentity } from '../terminal/process-tree.ts';
 import { type Pty, type PtyListener, type PtySpec, SpawnError } from '../terminal/pty.ts';
 import { signalNamed } from '../terminal/signals.ts';
+import { capture } from './capture.ts';
+import { loginName, quote, shell, shellHint } from './command-line.ts';
 import { paneEnvironment } from './environment.ts';
 import { checkName, generateName } from './names.ts';
 import { Pane } from './pane.ts';
+import { asRefusal } from './refusals.ts';
 import { readSavedScreen, Session, type SessionFacts } from './session.ts';
 
 /** Ended sessions that are remembered; past this the one that ended first is forgotten. */
 const ENDED_LIMIT = 200;
-/** Nothing to end: no process has these ids. */
-const NO_TREE = { program: -1, holder: null };
 
 type Calls =
   | 'session.create'
@@ -83,7 +84,7 @@ export class Sessions implements Subsystem<Calls> {
       pane.write(bytes);
       return { bytes: bytes.length };
     },
-    'pane.capture': (params) => capture(this.find(params.session).pane, params),
+    'pane.capture': (params) => capture(this.find(params.session).pane.screen, params),
     'pane.resize': ({ session, cols, rows }) => {
       const found = this.find(session);
       found.pane.resize(cols, rows);
@@ -109,7 +110,7 @@ export class Sessions implements Subsystem<Calls> {
     },
   };
 
-  async create({ name, command, cwd, env, cols, rows, role, openFiles }: CallInput<'session.create'>): Promise<Session> {
+  async create({ name, command, cwd, env, set, cols, rows, role, openFiles }: CallInput<'session.create'>): Promise<Session> {
     const { settings } = this.#parts.settings.now;
     if (this.#isLeaving) throw new WireError('busy', 'The daemon is stopping. Try again: the next call starts a new one.');
     if (!isAbsolute(cwd)) throw new WireError('bad-params', `The directory "${cwd}" is not an absolute path.`);
@@ -135,30 +136,37 @@ export class Sessions implements Subsystem<Calls> {
       createdAt: now,
       pid: null,
       holderPid: null,
+      pidIdentity: null,
       endedAt: null,
     };
     const session = this.#assemble(facts, { pane: paneId, cols, rows, activeAt: now });
     // It has its place before the program starts, so that two calls with one name cannot both succeed, and a crash in between leaves a trace.
-    if (holder) this.remove(holder);
     this.#byId.set(id, session);
-    session.save();
     const started: PtySpec = {
       argv: loginName(argv, command.length === 0 && settings['shell.login']),
-      env: paneEnvironment(env, { session: id, pane: paneId, cwd }),
+      env: paneEnvironment({ ...env, ...(set.SHELL && { SHELL: set.SHELL }) }, { session: id, pane: paneId, cwd, set }),
       cwd,
       cols,
       rows,
       ...(openFiles && { openFiles }),
     };
+    const starting = (async () => {
+      session.save();
+      this.#adopt(session, await this.#start(backend, started, session));
+    })();
+    this.#starts.set(session, starting);
     try {
-      const pty = await this.#start(backend, started, session);
-      this.#adopt(session, pty);
+      await starting;
     } catch (error) {
       this.remove(session, { isSilent: true });
       if (error instanceof SpawnError)
         throw new WireError('spawn-failed', error.message + shellHint(argv, error), { reason: error.reason });
-      throw error;
+      throw asRefusal(error);
+    } finally {
+      this.#starts.delete(session);
     }
+    // Only now: a slip in the new command must not cost what the old one left.
+    if (holder) this.remove(holder);
     this.#parts.emit({ event: 'session.started', session: id, name: chosen, pid: facts.pid });
     return session;
   }
@@ -188,7 +196,12 @@ export class Sessions implements Subsystem<Calls> {
     if (taken && taken !== session) throw new WireError('exists', `A session named "${name}" exists.`, { session: taken.facts.id });
     const from = session.facts.name;
     session.facts.name = name;
-    session.save();
+    try {
+      session.save();
+    } catch (error) {
+      session.facts.name = from;
+      throw asRefusal(error);
+    }
     if (name !== from) this.#parts.emit({ event: 'session.renamed', session: session.facts.id, name, from });
     return session.info;
   }
@@ -206,8 +219,8 @@ export class Sessions implements Subsystem<Calls> {
   async kill(sessions: readonly Session[], force: boolean) {
     for (const session of sessions) this.#beingKilled.add(session);
     try {
-      // The pid of a program that has ended may be somebody else's by now.
-      const trees = sessions.map(({ facts, isEnded }) => (isEnded ? NO_TREE : { program: facts.pid ?? -1, holder: facts.holderPid }));
+      await Promise.allSettled(sessions.map((session) => this.#starts.get(session)));
+      const trees = sessions.map(({ tree }) => tree);
       const ends = await endTrees(trees, { force });
       await Promise.all(sessions.map((session) => this.#untilEnded(session)));
       return sessions.map((session, i) => {
@@ -244,39 +257,58 @@ export class Sessions implements Subsystem<Calls> {
   async restore(): Promise<void> {
     const { log, paths } = this.#parts;
     const records: SessionRecord[] = [];
+    const { counters } = this.#parts;
+    // The counters' file may have been lost; what is in use is not given again.
+    for (const name of readdirSync(paths.run)) counters.raise('pane', Number(/^p(\d+)\.sock$/.exec(name)?.[1] ?? 0));
     for (const name of readdirSync(paths.sessions)) {
       if (!/^\d+$/.test(name)) continue;
+      counters.raise('session', Number(name));
       try {
-        records.push(readSessionRecord(join(paths.sessions, name, 'state.json')));
+        const record = readSessionRecord(join(paths.sessions, name, 'state.json'));
+        counters.raise('pane', Number(record.pane.slice(1)));
+        records.push(record);
       } catch (error) {
         log.warn('a session record cannot be read and is left alone', { folder: name, because: (error as Error).message });
       }
     }
     records.sort((a, b) => a.createdAt - b.createdAt);
-    await Promise.all(records.map((record) => this.#restoreOne(record)));
+    await Promise.all(
+      records.map((record) =>
+        this.#restoreOne(record).catch((error) => void log.incident('a session could not be restored', error, { session: record.id })),
+      ),
+    );
   }
 
   /** The end of this daemon, not of the programs: screens are kept for the next one, holders let go. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isLeaving = true;
+    await Promise.allSettled(this.#starts.values());
     for (const session of this.#byId.values()) {
       session.pane.detachAll('daemon stopping');
-      this.#guard(session, 'saving the screen', () => session.saveScreen());
+      this.#saveScreenOrWarn(session);
     }
     await Promise.all([...this.#ptys.values()].map((pty) => pty.release()));
     for (const session of this.#byId.values()) session.pane.screen.dispose();
   }
 
   readonly #ptys = new Map<Session, Pty>();
+  /** Sessions whose program is being started. */
+  readonly #starts = new Map<Session, Promise<void>>();
 
+  /** For a moment, while it is being replaced, an ended session shares its name with a new one. */
   #named(name: string): Session | undefined {
-    return this.all.find(({ facts }) => facts.name === name);
+    const named = this.all.filter(({ facts }) => facts.name === name);
+    return named.find(({ isEnded }) => !isEnded) ?? named[0];
   }
 
   #mostRecent(): Session {
     const sessions = this.all.filter(({ isEnded }) => !isEnded);
     const latest = sessions.reduce<Session | null>((best, one) => (best && best.lastUsed >= one.lastUsed ? best : one), null);
-    if (!latest) throw new WireError('not-found', 'There are no sessions. Start one with: ai-session new');
+    if (!latest) {
+      const ended = this.all.at(-1);
+      const look = ended ? ` To see how one ended, name it: ai-session attach ${quote(ended.facts.name)}` : '';
+      throw new WireError('not-found', `No session is running. Start one with: ai-session new${look && '.'}${look}`);
+    }
     return latest;
   }
 
@@ -306,7 +338,7 @@ export class Sessions implements Subsystem<Calls> {
       scrollbackLines: settings.now.settings['scrollback.lines'],
       news: {
         resized: (cols, rows) => {
-          session.save();
+          this.#saveOrWarn(session);
           emit({ event: 'session.resized', ...named(), cols, rows });
         },
         titled: (title) => emit({ event: 'session.titled', ...named(), title }),
@@ -338,15 +370,16 @@ export class Sessions implements Subsystem<Calls> {
     this.#ptys.set(session, pty);
     session.facts.pid = pty.pid;
     session.facts.holderPid = pty.holderPid;
+    session.facts.pidIdentity = processIdentity(pty.pid);
     session.pane.running(pty);
-    session.save();
+    this.#saveOrWarn(session);
     // It may have ended before we knew it had begun.
     if (session.isEnded) this.#letHolderGo(session);
   }
 
   async #restoreOne(record: SessionRecord): Promise<void> {
     const { epoch, log, paths, emit } = this.#parts;
-    const { id, name, command, cwd, role, backend, createdAt, pid, holderPid, ended } = record;
+    const { id, name, command, cwd, role, backend, createdAt, pid, holderPid, pidIdentity, ended } = record;
     const facts: SessionFacts = {
       id,
       name,
@@ -357,6 +390,7 @@ export class Sessions implements Subsystem<Calls> {
       createdAt,
       pid,
       holderPid,
+      pidIdentity,
       endedAt: ended?.at ?? null,
     };
     const session = this.#assemble(facts, record);
@@ -393,16 +427,37 @@ export class Sessions implements Subsystem<Calls> {
   #ended(session: Session, wasSeen: boolean): void {
     const keep = this.#parts.settings.now.settings['sessions.keep_ended'];
     const isKept = keep === 'always' || (keep === 'unseen' && !wasSeen);
-    if (!this.#beingKilled.has(session)) this.#letHolderGo(session);
     if (this.#beingKilled.has(session) || !this.#byId.has(session.facts.id)) return;
     if (!isKept) {
-      // After the followers have been told, which happens in this turn.
-      queueMicrotask(() => this.remove(session));
+      // After the followers have been told, which happens in this turn. A pane that a bug has ended may have a living program: it stays.
+      if (session.pane.state.is === 'ended' && session.pane.state.how !== 'failed') queueMicrotask(() => this.remove(session));
       return;
     }
-    this.#guard(session, 'saving the screen', () => session.saveScreen());
+    // The holder keeps the exit until it is written down: on a full disk, for the next daemon.
+    if (this.#saveScreenOrWarn(session)) this.#letHolderGo(session);
     const ended = this.all.filter(({ isEnded }) => isEnded).sort((a, b) => a.facts.endedAt! - b.facts.endedAt!);
     for (const oldest of ended.slice(0, Math.max(0, ended.length - ENDED_LIMIT))) this.remove(oldest);
+  }
+
+  /** For what has happened already: a full disk must not undo it, nor end the pane. */
+  #saveOrWarn(session: Session): boolean {
+    try {
+      session.save();
+      return true;
+    } catch (error) {
+      this.#parts.log.warn('a session could not be written down', { session: session.facts.id, because: (error as Error).message });
+      return false;
+    }
+  }
+
+  #saveScreenOrWarn(session: Session): boolean {
+    try {
+      session.saveScreen();
+      return true;
+    } catch (error) {
+      this.#parts.log.warn('a screen could not be kept', { session: session.facts.id, because: (error as Error).message });
+      return this.#saveOrWarn(session);
+    }
   }
 
   /** The exit is known and written down: the holder has done its work. */
@@ -436,40 +491,4 @@ function sinkOf(caller: Caller, stream: number) {
   const sink = caller.sink(stream);
   if (!sink) throw new WireError('not-found', `You follow no stream ${stream}.`);
   return sink;
-}
-
-function shell(settings: { 'shell.command': string | null }, env: Readonly<Record<string, string>>): [string] {
-  return [settings['shell.command'] ?? (env.SHELL || '/bin/sh')];
-}
-
-/** A login shell is told so by a "-" before its name (login(1)); the holder takes argv as it is, so the shell's own option is used. */
-function loginName(argv: [string, ...string[]], isLogin: boolean): [string, ...string[]] {
-  const isKnown = /^(ba|z|fi|k|mk|t?c|da)?sh$/.test(basename(argv[0]));
-  return isLogin && isKnown ? [argv[0], '-l', ...argv.slice(1)] : argv;
-}
-
-/** tmux takes a line of shell as one argument; here that is a program of that name. */
-function shellHint(argv: readonly string[], { reason }: SpawnError): string {
-  return argv.length === 1 && reason === 'no-such-command' && /\s/.test(argv[0]!)
-    ? `. For a line of shell, write: -- sh -c ${JSON.stringify(argv[0])}`
-    : '';
-}
-
-function quote(name: string): string {
-  return /^[\w.+@-]+$/.test(name) ? name : JSON.stringify(name);
-}
-
-function capture({ screen }: Pane, { escapes, join, start, end }: CallInput<'pane.capture'>) {
-  screen.settle();
-  const from = start === '-' ? -screen.historyLines : (start ?? 0);
-  const to = end === '-' || end === undefined ? screen.rows - 1 : end;
-  return {
-    lines: screen.lines({ from, to, withEscapes: escapes, joinWrapped: join, trimEnd: !join }),
-    cols: screen.cols,
-    rows: screen.rows,
-    cursor: screen.cursor,
-    title: screen.title,
-    alternate: screen.isAlternate,
-    historyLines: screen.historyLines,
-  };
 }

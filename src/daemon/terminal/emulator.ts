@@ -2,7 +2,7 @@ import { Engine } from './engine.ts';
 import { Modes } from './modes.ts';
 import { answerQueries } from './queries.ts';
 import { type Onto, serialize } from './serialize.ts';
-import { incompleteCharacter, neutralOpening, unfinishedSequence } from './tail.ts';
+import { incompleteCharacter, UnfinishedSequence } from './tail.ts';
 
 /** One emulated terminal: what `Screen` feeds, and throws away when it breaks. Everything here is synchronous. */
 export class Emulator {
@@ -12,7 +12,7 @@ export class Emulator {
   /** Bytes of a UTF-8 character that is not complete; the emulator has not seen them. */
   #character: Uint8Array = NOTHING;
   /** Bytes of a sequence that is not complete; the emulator stands in the middle of it. */
-  #sequence: Uint8Array = NOTHING;
+  readonly #sequence = new UnfinishedSequence();
   #isAnswering = false;
   #answers = '';
 
@@ -49,7 +49,7 @@ export class Emulator {
 
   snapshot({ firstLine, onto }: { firstLine: number; onto: Onto }): Uint8Array {
     const drawn = Buffer.from(serialize(this.engine, this.modes, { firstLine, onto }));
-    return Buffer.concat([drawn, this.#sequence, this.#character]);
+    return Buffer.concat([drawn, this.#sequence.bytes, this.#character]);
   }
 
   dispose(): void {
@@ -57,17 +57,9 @@ export class Emulator {
   }
 
   #keepSequence(bytes: Uint8Array): void {
-    if (this.engine.isAtGround) {
-      this.#sequence = NOTHING;
-      return;
-    }
-    const whole = this.#sequence.length > 0 ? Buffer.concat([this.#sequence, bytes]) : bytes;
-    const unfinished = unfinishedSequence(whole, this.engine.core._inputHandler._parser._transitions.table) ?? NOTHING;
-    this.#sequence = unfinished.length > SEQUENCE_LIMIT_BYTES ? neutralOpening(unfinished) : unfinished;
+    if (this.engine.isAtGround) this.#sequence.clear();
+    else this.#sequence.append(bytes, this.engine.core._inputHandler._parser._transitions.table);
   }
 }
 
 const NOTHING = new Uint8Array(0);
-
-/** A string (a clipboard, an image) longer than this is not repeated for a late joiner, who is told to read over the rest of it. */
-const SEQUENCE_LIMIT_BYTES = 1 << 20;

@@ -166,20 +166,32 @@ class Links {
   readonly #idByKey = new Map<string, number>();
   #next = 1;
   #sweepAt = SWEEP_AT_LEAST;
+  #sizeBytes = 0;
+  #refusedSinceSweep = REFUSALS_BETWEEN_SWEEPS;
 
+  /** About how much memory the table takes. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** The link's number, or 0, which is no link, when it is too long or too much. */
   register(link: Link, stillUsed: () => Set<number>): number {
+    if (link.uri.length > LINK_LIMIT || (link.id?.length ?? 0) > LINK_LIMIT) return 0;
     const key = `${link.id ?? ''};${link.uri}`;
     const known = this.#idByKey.get(key);
     if (known !== undefined) return known;
-    if (this.#byId.size >= this.#sweepAt) {
-      const used = stillUsed();
-      for (const [id, old] of this.#byId) {
-        if (used.has(id)) continue;
-        this.#byId.delete(id);
-        this.#idByKey.delete(`${old.id ?? ''};${old.uri}`);
-      }
-      this.#sweepAt = Math.max(SWEEP_AT_LEAST, this.#byId.size * 2);
+    const size = sizeOfLink(key);
+    const isFull = () => this.#sizeBytes + size > LINKS_LIMIT_BYTES;
+    if (isFull() && this.#refusedSinceSweep < REFUSALS_BETWEEN_SWEEPS) {
+      this.#refusedSinceSweep++;
+      return 0;
     }
+    if (isFull() || this.#byId.size >= this.#sweepAt) {
+      this.#sweep(stillUsed());
+      this.#refusedSinceSweep = isFull() ? 0 : REFUSALS_BETWEEN_SWEEPS;
+      if (isFull()) return 0;
+    }
+    this.#sizeBytes += size;
     const id = this.#next++;
     this.#byId.set(id, link);
     this.#idByKey.set(key, id);
@@ -189,6 +201,22 @@ class Links {
   get(id: number): Link | undefined {
     return this.#byId.get(id);
   }
+
+  #sweep(used: Set<number>): void {
+    for (const [id, old] of this.#byId) {
+      if (used.has(id)) continue;
+      const key = `${old.id ?? ''};${old.uri}`;
+      this.#byId.delete(id);
+      this.#idByKey.delete(key);
+      this.#sizeBytes -= sizeOfLink(key);
+    }
+    this.#sweepAt = Math.max(SWEEP_AT_LEAST, this.#byId.size * 2);
+  }
+}
+
+/** Two strings of two bytes a unit at most, and what the maps take. */
+function sizeOfLink(key: string): number {
+  return key.length * 4 + 128;
 }
 
 export interface Link {
@@ -230,6 +258,12 @@ let letters: Map<Charset, string> | undefined;
 
 export const GROUND = 0;
 const SWEEP_AT_LEAST = 1024;
+/** Code units of an address; a longer one is no link. Browsers and other terminals stop at two thousand or so. */
+const LINK_LIMIT = 4096;
+/** A history full of `ls --hyperlink` has a megabyte or two. */
+const LINKS_LIMIT_BYTES = 16 << 20;
+/** Looking through all cells for links in use takes milliseconds; when that frees nothing, not every new link asks for it again. */
+const REFUSALS_BETWEEN_SWEEPS = 1024;
 
 /**
  * A resize that does not reflow (the alternate screen, the cursor's line) cuts through wide characters. Terminals show nothing there, and
@@ -294,6 +328,8 @@ export interface CoreLine {
   isWrapped: boolean;
   resize(cols: number, fill: undefined): void;
   cleanupMemory(): void;
+  addCodepointToCell(index: number, codePoint: number, width: number): void;
+  insertCells(column: number, count: number, fill: unknown): void;
   copyCellsFrom(source: CoreLine, sourceColumn: number, column: number, length: number, inReverse: boolean): void;
   _data: Uint32Array;
   _combined: Record<number, string>;
@@ -324,6 +360,7 @@ export interface CoreBuffer {
   tabs: Record<number, boolean | undefined>;
   savedX: number;
   savedY: number;
+  getNullCell(look: CoreAttributes): unknown;
   _memoryCleanupQueue: { clear(): void; enqueue(): void };
 }
 
@@ -363,11 +400,20 @@ export interface Core {
   onTitleChange(listener: (title: string) => void): void;
 }
 
+/** Upstream's collector of one kind of OSC or DCS. */
+export interface StringHandler {
+  _data: string;
+  _hitLimit: boolean;
+  put(data: Uint32Array, start: number, end: number): void;
+}
+
 interface CoreInputHandler {
   _parser: {
     currentState: number;
     precedingJoinState: number;
     _transitions: { table: Uint8Array };
+    _oscParser: { _handlers: Record<string, StringHandler[]> };
+    _dcsParser: { _handlers: Record<string, StringHandler[]> };
     registerCsiHandler(id: SequenceId, handler: (params: Params) => boolean): void;
     registerEscHandler(id: SequenceId, handler: () => boolean): void;
   };
@@ -379,6 +425,8 @@ interface CoreInputHandler {
   _eraseInBufferLine(y: number, start: number, end: number, clearWrap: boolean, respectProtect: boolean): void;
   _resetBufferLine(y: number, respectProtect: boolean): void;
   _restrictCursor(maxCol?: number): void;
+  setTitle(title: string): boolean;
+  setIconName(name: string): boolean;
   parse(bytes: Uint8Array): void;
   print(codes: Uint32Array, start: number, end: number): void;
   registerOscHandler(id: number, handler: (data: string) => boolean): void;

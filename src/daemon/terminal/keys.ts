@@ -105,6 +105,8 @@ function keypad(code: number, bytes: string, application: string): Key {
 
 /** The bytes of a key by its tmux name, or null when it is none. */
 export function encodeKey(name: string, modes: KeyModes): string | null {
+  // No key has a longer name, and text of megabytes is not searched for one.
+  if (name.length > 40) return null;
   let rest = name;
   let modifiers = 0;
   // "^x" is an old spelling of C-x. A lone "^" is itself.

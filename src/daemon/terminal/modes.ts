@@ -27,7 +27,7 @@ export class Modes {
     this.#watchKitty();
     this.#watchColors(onColorQuery);
     engine.onOsc(7, (data) => {
-      this.workingDirectory = data;
+      if (data.length <= DIRECTORY_LIMIT) this.workingDirectory = data;
       return true;
     });
     engine.core.onTitleChange(() => {
@@ -83,7 +83,7 @@ export class Modes {
     const set = (color: number, spec: string) =>
       spec === '?' ? onColorQuery(color) : spec && spec.length <= 64 && this.colors.set(color, spec);
     this.#engine.onOsc(4, (data) => {
-      const slots = data.split(';');
+      const slots = data.split(';', 2 * 256);
       for (let i = 0; i + 1 < slots.length; i += 2)
         if (/^\d{1,3}$/.test(slots[i]!) && Number(slots[i]) < 256) set(Number(slots[i]), slots[i + 1]!);
       return true;
@@ -95,7 +95,7 @@ export class Modes {
     });
     for (let special = 10; special <= 12; special++) {
       this.#engine.onOsc(special, (data) => {
-        data.split(';').forEach((spec, i) => {
+        data.split(';', 3).forEach((spec, i) => {
           if (special + i <= 12) set(SPECIAL_COLOR + special + i, spec);
         });
         return true;
@@ -135,6 +135,9 @@ export const PASSED_ON: ReadonlySet<number> = new Set([5, 8, 1007, 1034, 1035, 1
 const OFF_EVERYWHERE: ReadonlySet<number> = new Set([5, 2031]);
 
 const KITTY_STACK_LIMIT = 16;
+
+/** Code units: PATH_MAX. A longer one is not a directory. */
+const DIRECTORY_LIMIT = 4096;
 
 function noKittyKeys(): KittyKeys {
   return { flags: 0, stack: [] };

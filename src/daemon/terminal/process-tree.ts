@@ -68,6 +68,17 @@ const STAGES: readonly { signal: NodeJS.Signals; patienceMs: number }[] = [
   { signal: 'SIGKILL', patienceMs: 3000 },
 ];
 
+/** Which process a pid means now: the boot, and when it started. Null when there is none, or the system does not tell. */
+export function processIdentity(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ${started}`;
+  } catch {
+    return null;
+  }
+}
+
 /** The living processes of a tree now; `known` remembers them for the next look. */
 function members({ program, holder }: Tree, known: Map<number, string>, table: readonly Process[]): number[] {
   const children = new Map<number, Process[]>();

@@ -1,11 +1,13 @@
 import {
   CELL,
+  CODE_POINT,
   type CoreLine,
   type Engine,
   HAS_CONTENT,
   HAS_EXTENDED,
   IS_COMBINED,
   type Params,
+  type StringHandler,
   savedNothing,
   WIDTH_SHIFT,
 } from './engine.ts';
@@ -23,6 +25,9 @@ export function repair(engine: Engine): void {
   repairCutCharacters(engine);
   repairUnwrapped(engine);
   boundCounts(engine);
+  boundRepeats(engine);
+  boundCombining(engine);
+  boundStrings(engine);
 }
 
 /**
@@ -200,7 +205,7 @@ function repairUnwrapped(engine: Engine): void {
   };
 }
 
-/** `CSI 2147483647 S` loops two thousand million times and `CSI 2147483647 b` allocates 8 GB. More than a screenful of scrolling is a screenful; nobody repeats a character more than 65,535 times. */
+/** `CSI 2147483647 S` loops two thousand million times. More than a screenful of scrolling is a screenful. */
 function boundCounts(engine: Engine): void {
   const bound = (limit: () => number) => (params: Params) => {
     if (params.params[0]! > limit()) params.params[0] = limit();
@@ -216,8 +221,138 @@ function boundCounts(engine: Engine): void {
       { final },
       bound(() => engine.cols),
     );
-  engine.onCsi(
-    { final: 'b' },
-    bound(() => 65_535),
-  );
 }
+
+/**
+ * REP. Upstream prints one by one as often as it is told (`CSI 2147483647 b` allocates 8 GB), so nine bytes buy seconds. Here a screenful
+ * is the limit, kept at the same column, so that the screen ends as it would have: only the history above holds fewer rows of it. And within
+ * a row the cells are copied, between a first and a last one printed in upstream's way, which see to the wrap and to the neighbours.
+ */
+function boundRepeats(engine: Engine): void {
+  const { core } = engine;
+  const handler = core._inputHandler;
+  engine.onCsi({ final: 'b' }, (params) => {
+    const state = handler._parser.precedingJoinState;
+    const { cols, rows, active } = engine;
+    const width = (state >> 1) & 3;
+    const text = state === 0 ? '' : textOf(active.lines.get(active.ybase + active.y)!, active.x - width);
+    if (text === '') return true;
+    const codes = Uint32Array.from(text, (character) => character.codePointAt(0)!);
+    const print = () => handler.print(codes, 0, codes.length);
+    let left = params.params[0] || 1;
+    if (width === 0 || !core.coreService.decPrivateModes.wraparound || engine.joined(codes[0]!, state) & 1) {
+      // It stays in this row, or joins itself (half a flag): nothing to copy, and no reason to go on for more than a row.
+      for (left = Math.min(left, cols + 1); left > 0; left--) print();
+      return true;
+    }
+    const perRow = Math.floor(cols / width);
+    const screenful = perRow * rows;
+    if (left > screenful) left = screenful + ((left - screenful) % perRow);
+    while (left > 0) {
+      print();
+      left--;
+      const run = Math.min(left, Math.floor((cols - active.x) / width));
+      if (run < 2) continue;
+      repeatInRow(engine, width, run - 1);
+      const { insertMode } = core.coreService.modes;
+      // The room has been made.
+      core.coreService.modes.insertMode = false;
+      print();
+      core.coreService.modes.insertMode = insertMode;
+      left -= run;
+    }
+    return true;
+  });
+}
+
+/** Copies the character before the cursor `times` over and moves on; in insert mode it makes room for one more. */
+function repeatInRow(engine: Engine, width: number, times: number): void {
+  const { active, cols, core } = engine;
+  const line = active.lines.get(active.ybase + active.y)!;
+  const from = active.x - width;
+  const end = active.x + times * width;
+  if (core.coreService.modes.insertMode) {
+    line.insertCells(active.x, (times + 1) * width, active.getNullCell(engine.pen));
+    const last = (cols - 1) * CELL;
+    if (line._data[last]! >>> WIDTH_SHIFT === 2) {
+      line._data[last] = 1 << WIDTH_SHIFT;
+      line._data[last + 1] = engine.pen.fg;
+      line._data[last + 2] = engine.pen.bg & ~HAS_EXTENDED;
+    }
+  }
+  for (let copied = active.x; copied < end; ) {
+    const length = Math.min(copied - from, end - copied);
+    line._data.copyWithin(copied * CELL, from * CELL, (from + length) * CELL);
+    copied += length;
+  }
+  const isCombined = (line._data[from * CELL]! & IS_COMBINED) !== 0;
+  const isExtended = (line._data[from * CELL + 2]! & HAS_EXTENDED) !== 0;
+  if (isCombined) for (let x = active.x; x < end; x += width) line._combined[x] = line._combined[from]!;
+  if (isExtended) for (let x = active.x; x < end; x++) line._extendedAttrs[x] = line._extendedAttrs[from + ((x - from) % width)];
+  active.x = end;
+}
+
+function textOf(line: CoreLine, x: number): string {
+  const content = line._data[x * CELL]!;
+  if (content & IS_COMBINED) return line._combined[x] ?? '';
+  return content & CODE_POINT ? String.fromCodePoint(content & CODE_POINT) : '';
+}
+
+/**
+ * One cell takes marks for as long as they come: gigabytes. What comes after the limit is dropped, though it still counts for the width,
+ * which is the one thing a late joiner may then see otherwise. All lines share one prototype.
+ */
+function boundCombining(engine: Engine): void {
+  const prototype = Object.getPrototypeOf(engine.normal.lines.get(0)) as CoreLine & { isBounded?: true };
+  if (prototype.isBounded) return;
+  prototype.isBounded = true;
+  const add = prototype.addCodepointToCell;
+  prototype.addCodepointToCell = function (index, codePoint, width) {
+    const content = this._data[index * CELL]!;
+    if (!(content & IS_COMBINED) || (this._combined[index] ?? '').length < CLUSTER_LIMIT) add.call(this, index, codePoint, width);
+    else if (width) this._data[index * CELL] = (content & HAS_CONTENT) | (width << WIDTH_SHIFT);
+  };
+}
+
+/** Titles and the payloads of OSC and DCS are kept as long as they come, up to 10 MB each, for every handler. */
+function boundStrings(engine: Engine): void {
+  const handler = engine.core._inputHandler;
+  const setTitle = handler.setTitle.bind(handler);
+  const setIconName = handler.setIconName.bind(handler);
+  handler.setTitle = (title) => setTitle(cutToBytes(title, TITLE_LIMIT_BYTES));
+  handler.setIconName = (name) => setIconName(cutToBytes(name, TITLE_LIMIT_BYTES));
+
+  const { _oscParser, _dcsParser } = handler._parser;
+  for (const { _handlers } of [_oscParser, _dcsParser]) {
+    const one = Object.values(_handlers).flat()[0];
+    if (!one) throw new Error('@xterm/headless has no string handlers where they were');
+    const prototype = Object.getPrototypeOf(one) as StringHandler & { isBounded?: true };
+    if (prototype.isBounded) continue;
+    prototype.isBounded = true;
+    const put = prototype.put;
+    prototype.put = function (data, start, end) {
+      put.call(this, data, start, end);
+      if (this._data.length <= PAYLOAD_LIMIT) return;
+      this._data = '';
+      this._hitLimit = true;
+    };
+  }
+}
+
+function cutToBytes(text: string, limitBytes: number): string {
+  if (text.length * 3 <= limitBytes || Buffer.byteLength(text) <= limitBytes) return text;
+  let bytes = 0;
+  let end = 0;
+  for (const character of text) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > limitBytes) break;
+    end += character.length;
+  }
+  return text.slice(0, end);
+}
+
+/** Code units. The longest emoji sequences have fewer than twenty. */
+const CLUSTER_LIMIT = 32;
+const TITLE_LIMIT_BYTES = 1024;
+/** Characters. What is longer is ignored, as upstream does from 10 million. */
+const PAYLOAD_LIMIT = 1 << 20;

@@ -1,8 +1,8 @@
 import { type CaptureOptions, captureLines } from './capture.ts';
 import { Emulator } from './emulator.ts';
 import type { MouseEncoding } from './modes.ts';
-import type { Onto } from './serialize.ts';
 import { type Pump, type Pumped, pump as sharedPump } from './pump.ts';
+import type { Onto } from './serialize.ts';
 
 /**
  * A pane's screen: what a late joiner will be shown, and who answers the program's queries while nobody is attached. Bytes are queued and
@@ -11,10 +11,12 @@ import { type Pump, type Pumped, pump as sharedPump } from './pump.ts';
 export class Screen {
   readonly #options: ScreenOptions;
   readonly #pump: Pump;
+  readonly #now: () => number;
   readonly #queue: { bytes: Uint8Array; isAnswering: boolean }[] = [];
   readonly #pumped: Pumped = { slice: () => this.#slice() };
   #emulator: Emulator;
   #bytesWaiting = 0;
+  #sliceBytes = SLICE_BYTES;
   #isAboveDrain = false;
   #isDisposed = false;
   #scrolledBefore = 0;
@@ -23,6 +25,7 @@ export class Screen {
   constructor(options: ScreenOptions) {
     this.#options = options;
     this.#pump = options.pump ?? sharedPump;
+    this.#now = options.now ?? (() => performance.now());
     this.#emulator = this.#freshEmulator(options.cols, options.rows);
   }
 
@@ -138,20 +141,31 @@ export class Screen {
   }
 
   #slice(): boolean {
-    if (this.#queue.length > 0) this.#parseNext();
+    if (this.#queue.length > 0) {
+      const began = this.#now();
+      this.#parseNext();
+      this.#fitSlice(this.#now() - began);
+    }
     this.#tellNews();
     return this.#queue.length > 0;
   }
 
+  /** Some bytes cost a thousand times what text does (a reset, a screenful scrolled). A stream of them gets slices in proportion, and whole ones again when it is over. */
+  #fitSlice(tookMs: number): void {
+    if (tookMs > SLICE_MS) this.#sliceBytes = Math.max(SLICE_LEAST_BYTES, Math.floor(this.#sliceBytes * Math.min(0.5, SLICE_MS / tookMs)));
+    else if (tookMs < SLICE_MS / 4) this.#sliceBytes = Math.min(SLICE_BYTES, this.#sliceBytes * 2);
+  }
+
   /** Parses up to a slice: the next chunks that are answered alike, as one. */
   #parseNext(): void {
+    const sliceBytes = this.#sliceBytes;
     const { isAnswering } = this.#queue[0]!;
     const parts: Uint8Array[] = [];
     let length = 0;
     let taken = 0;
     for (const chunk of this.#queue) {
-      if (chunk.isAnswering !== isAnswering || length === SLICE_BYTES) break;
-      const room = SLICE_BYTES - length;
+      if (chunk.isAnswering !== isAnswering || length === sliceBytes) break;
+      const room = sliceBytes - length;
       if (chunk.bytes.length <= room) {
         parts.push(chunk.bytes);
         length += chunk.bytes.length;
@@ -217,6 +231,8 @@ export interface ScreenOptions {
   onDrain?(): void;
   drainBytes?: number;
   pump?: Pump;
+  /** Milliseconds, for the size of the slices. */
+  now?: () => number;
 }
 
 export interface ScreenKeyModes {
@@ -234,3 +250,6 @@ const MOUSE = { NONE: 'none', X10: 'x10', VT200: 'press', DRAG: 'drag', ANY: 'an
 
 /** About 1.3 ms of work: another pane's echo waits for one of these at most. */
 const SLICE_BYTES = 16 * 1024;
+/** A slice that took longer makes the following ones smaller. */
+const SLICE_MS = 8;
+const SLICE_LEAST_BYTES = 256;

@@ -14,38 +14,82 @@ export function incompleteCharacter(bytes: Uint8Array): number {
 
 /**
  * What to send so that another parser stands in the middle of the same sequence: the bytes since the parser last was at ground, without
- * the control characters inside it, which have been acted upon already. Null when the sequence has ended. `table` is upstream's own
- * transition table, so the two cannot disagree.
+ * the control characters inside it, which have been acted upon already. Each byte is looked at once, however long the sequence gets.
+ * `table` is upstream's own transition table, so the two cannot disagree.
  */
-export function unfinishedSequence(bytes: Uint8Array, table: Uint8Array): Uint8Array | null {
-  let state = GROUND;
-  let kept: number[] = [];
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i]!;
-    if (byte >= 0x80 && byte < 0xc0) {
-      // The rest of a character: it was judged with its first byte.
-      if (state !== GROUND) kept.push(byte);
-      continue;
-    }
-    const code = byte === 0xc2 && i + 1 < bytes.length ? bytes[i + 1]! : byte;
-    const transition = table[(state << 8) | (code < 0xa0 ? code : NON_ASCII)]!;
-    const action = transition >> 4;
-    const before = state;
-    state = transition & 15;
-    if (code === 0x1b && (action === OSC_END || action === DCS_UNHOOK)) state = ESCAPE;
-    if (state === GROUND) kept = [];
-    else if (before === GROUND || code === 0x1b || (code >= 0x80 && code < 0xa0)) kept = [byte];
-    else if (action !== EXECUTE) kept.push(byte);
+export class UnfinishedSequence {
+  #state = GROUND;
+  #kept = new Uint8Array(64);
+  #length = 0;
+  #isNeutral = false;
+
+  get bytes(): Uint8Array {
+    return this.#kept.slice(0, this.#length);
   }
-  return state === GROUND ? null : Uint8Array.from(kept);
+
+  /** The parser is at ground. */
+  clear(): void {
+    this.#state = GROUND;
+    this.#begin();
+  }
+
+  /** Bytes that the parser has read; they do not end inside a character. */
+  append(bytes: Uint8Array, table: Uint8Array): void {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i]!;
+      if (byte >= 0x80 && byte < 0xc0) {
+        // The rest of a character: it was judged with its first byte.
+        if (this.#state !== GROUND) this.#keep(byte);
+        continue;
+      }
+      const code = byte === 0xc2 && i + 1 < bytes.length ? bytes[i + 1]! : byte;
+      const transition = table[(this.#state << 8) | (code < 0xa0 ? code : NON_ASCII)]!;
+      const action = transition >> 4;
+      const before = this.#state;
+      this.#state = transition & 15;
+      if (code === 0x1b && (action === OSC_END || action === DCS_UNHOOK)) this.#state = ESCAPE;
+      if (this.#state === GROUND) {
+        if (before !== GROUND) this.#begin();
+      } else if (before === GROUND || code === 0x1b || (code >= 0x80 && code < 0xa0)) {
+        this.#begin();
+        this.#keep(byte);
+      } else if (action !== EXECUTE) this.#keep(byte);
+    }
+  }
+
+  #begin(): void {
+    this.#length = 0;
+    this.#isNeutral = false;
+    if (this.#kept.length > 4096) this.#kept = new Uint8Array(64);
+  }
+
+  #keep(byte: number): void {
+    if (this.#isNeutral) return;
+    if (this.#length === SEQUENCE_LIMIT_BYTES) {
+      this.#kept = Uint8Array.from(neutralOpening(this.#kept));
+      this.#length = this.#kept.length;
+      this.#isNeutral = true;
+      return;
+    }
+    if (this.#length === this.#kept.length) {
+      const larger = new Uint8Array(this.#length * 2);
+      larger.set(this.#kept);
+      this.#kept = larger;
+    }
+    this.#kept[this.#length++] = byte;
+  }
 }
 
-/** An opening of the same kind whose content nobody reads, for a string too long to be kept. */
-export function neutralOpening(sequence: Uint8Array): Uint8Array {
-  const kind = sequence[1];
-  return Buffer.from(kind === 0x5d ? '\x1b]99999;' : kind === 0x50 ? '\x1bP99999;0z' : '\x1b_');
+/** An opening of the same kind whose content nobody reads, for a string too long to be kept. The kind follows ESC, or the C2 of a C1. */
+function neutralOpening([, kind]: Uint8Array): Uint8Array {
+  if (kind === 0x5d || kind === 0x9d) return Buffer.from('\x1b]99999;');
+  if (kind === 0x50 || kind === 0x90) return Buffer.from('\x1bP99999;0z');
+  if (kind === 0x5b || kind === 0x9b) return Buffer.from('\x1b[1<');
+  return Buffer.from('\x1b_');
 }
 
+/** A string (a clipboard, an image) longer than this is not repeated for a late joiner, who is told to read over the rest of it. */
+const SEQUENCE_LIMIT_BYTES = 1 << 20;
 const NON_ASCII = 0xa0;
 const ESCAPE = 1;
 const EXECUTE = 3;
