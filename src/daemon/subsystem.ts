@@ -1,4 +1,5 @@
 import type { CallInput, CallName, CallResult } from '../wire/calls.ts';
+import { WireError } from '../wire/errors.ts';
 import type { Event, StreamEnd } from '../wire/events.ts';
 
 /** One function for each call: a missing one is a compile error where they are put together. */
@@ -37,4 +38,11 @@ export interface Stream {
   whenDrained(then: () => void): void;
   /** The last thing the caller hears on it. */
   end(end: Omit<StreamEnd, 'stream'>): void;
+}
+
+/** The sink of a stream that this caller has, or a refusal. */
+export function sinkOf(caller: Caller, stream: number) {
+  const sink = caller.sink(stream);
+  if (!sink) throw new WireError('not-found', `You follow no stream ${stream}.`);
+  return sink;
 }

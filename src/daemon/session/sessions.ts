@@ -9,7 +9,7 @@ import { WireError } from '../../wire/errors.ts';
 import type { EventBody } from '../../wire/events.ts';
 import type { Counters } from '../persistence/counters.ts';
 import { readSessionRecord, type SessionRecord } from '../persistence/records.ts';
-import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
+import { type Caller, type Handlers, type Subsystem, sinkOf } from '../subsystem.ts';
 import { adoptHold, startHold } from '../terminal/hold.ts';
 import { encodeInput } from '../terminal/keys.ts';
 import { startNodePty } from '../terminal/node-pty.ts';
@@ -19,13 +19,14 @@ import { signalNamed } from '../terminal/signals.ts';
 import { capture } from './capture.ts';
 import { loginName, quote, shell, shellHint } from './command-line.ts';
 import { paneEnvironment } from './environment.ts';
+import { dismissLeftOver } from './left-over.ts';
 import { checkName, generateName } from './names.ts';
 import { Pane } from './pane.ts';
 import { asRefusal } from './refusals.ts';
 import { readSavedScreen, Session, type SessionFacts } from './session.ts';
 
 /** Ended sessions that are remembered; past this the one that ended first is forgotten. */
-const ENDED_LIMIT = 200;
+const ENDED_LIMIT = 50;
 
 type Calls =
   | 'session.create'
@@ -222,7 +223,8 @@ export class Sessions implements Subsystem<Calls> {
       await Promise.allSettled(sessions.map((session) => this.#starts.get(session)));
       const trees = sessions.map(({ tree }) => tree);
       const ends = await endTrees(trees, { force });
-      await Promise.all(sessions.map((session) => this.#untilEnded(session)));
+      // A survivor of SIGKILL is not waited for.
+      await Promise.all(sessions.map(({ pane }) => pane.whenEnded(1000)));
       return sessions.map((session, i) => {
         const { signals, survivors } = ends[i]!;
         this.remove(session);
@@ -237,8 +239,7 @@ export class Sessions implements Subsystem<Calls> {
   remove(session: Session, { isSilent = false } = {}): void {
     if (!this.#byId.delete(session.facts.id)) return;
     const { state } = session.pane;
-    this.#ptys.get(session)?.dismiss();
-    this.#ptys.delete(session);
+    this.#letHolderGo(session);
     session.pane.end(state.is === 'ended' ? state.how : 'lost', { code: null, signal: null }, 'removed');
     session.remove();
     if (!isSilent) this.#parts.emit({ event: 'session.removed', session: session.facts.id, name: session.facts.name });
@@ -287,11 +288,13 @@ export class Sessions implements Subsystem<Calls> {
       session.pane.detachAll('daemon stopping');
       this.#saveScreenOrWarn(session);
     }
-    await Promise.all([...this.#ptys.values()].map((pty) => pty.release()));
+    await Promise.all([...[...this.#ptys.values()].map((pty) => pty.release()), ...this.#leaving]);
     for (const session of this.#byId.values()) session.pane.screen.dispose();
   }
 
   readonly #ptys = new Map<Session, Pty>();
+  /** Holders that have been told to leave and are on their way. */
+  readonly #leaving = new Set<Promise<void>>();
   /** Sessions whose program is being started. */
   readonly #starts = new Map<Session, Promise<void>>();
 
@@ -397,6 +400,7 @@ export class Sessions implements Subsystem<Calls> {
     const saved = record.screenOffset === null ? null : readSavedScreen(join(paths.sessions, id.slice(1)));
     this.#byId.set(id, session);
     const offset = saved ? record.screenOffset! : 0;
+    const socketPath = holderSocket(paths, record.pane);
     if (ended) {
       if (saved) session.pane.remember(saved, offset);
       session.pane.endAsBefore({
@@ -405,11 +409,11 @@ export class Sessions implements Subsystem<Calls> {
         exit: { code: ended.exitCode, signal: ended.signal as NodeJS.Signals | null },
         because: ended.because,
       });
+      if (existsSync(socketPath)) this.#awaitLeaving(dismissLeftOver(socketPath, epoch));
       return;
     }
     try {
       if (backend === 'node-pty') throw new Error('its program was owned by the daemon that ended (pty.backend node-pty)');
-      const socketPath = holderSocket(paths, record.pane);
       const starts = (at: number) => {
         // The saved screen counts only when the stream goes on where it ends.
         if (saved && at === offset) session.pane.remember(saved, offset);
@@ -422,6 +426,13 @@ export class Sessions implements Subsystem<Calls> {
       if (saved) session.pane.remember(saved, offset);
       session.pane.end('lost', { code: null, signal: null }, (error as Error).message);
     }
+  }
+
+  #awaitLeaving(left: Promise<void>): void {
+    const leaving = left
+      .catch((error) => this.#parts.log.warn('a holder did not leave in order', { because: (error as Error).message }))
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 
   #ended(session: Session, wasSeen: boolean): void {
@@ -462,14 +473,11 @@ export class Sessions implements Subsystem<Calls> {
 
   /** The exit is known and written down: the holder has done its work. */
   #letHolderGo(session: Session): void {
-    this.#ptys.get(session)?.dismiss();
+    const pty = this.#ptys.get(session);
+    if (!pty) return;
     this.#ptys.delete(session);
-  }
-
-  /** Resolves when the pane knows that its program has ended; a survivor of SIGKILL is not waited for. */
-  async #untilEnded(session: Session): Promise<void> {
-    if (session.isEnded) return;
-    await session.pane.whenEnded(1000);
+    pty.dismiss();
+    this.#awaitLeaving(pty.release());
   }
 
   /** A bug in one pane ends that pane, and is written down. */
@@ -485,10 +493,4 @@ export class Sessions implements Subsystem<Calls> {
       }
     }
   }
-}
-
-function sinkOf(caller: Caller, stream: number) {
-  const sink = caller.sink(stream);
-  if (!sink) throw new WireError('not-found', `You follow no stream ${stream}.`);
-  return sink;
 }

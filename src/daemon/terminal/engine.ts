@@ -329,6 +329,7 @@ export interface CoreLine {
   resize(cols: number, fill: undefined): void;
   cleanupMemory(): void;
   addCodepointToCell(index: number, codePoint: number, width: number): void;
+  setCellFromCodepoint(column: number, codePoint: number, width: number, look: CoreAttributes): void;
   insertCells(column: number, count: number, fill: unknown): void;
   copyCellsFrom(source: CoreLine, sourceColumn: number, column: number, length: number, inReverse: boolean): void;
   _data: Uint32Array;

@@ -111,7 +111,8 @@ export function encodeKey(name: string, modes: KeyModes): string | null {
   let modifiers = 0;
   // "^x" is an old spelling of C-x. A lone "^" is itself.
   if (/^\^.$/u.test(rest)) [rest, modifiers] = [rest.slice(1), MODIFIERS.C!];
-  for (let match: RegExpExecArray | null; (match = /^([cms])-(.+)$/isu.exec(rest)); rest = match[2]!) modifiers |= MODIFIERS[match[1]!.toUpperCase()]!;
+  for (let match: RegExpExecArray | null; (match = /^([cms])-(.+)$/isu.exec(rest)); rest = match[2]!)
+    modifiers |= MODIFIERS[match[1]!.toUpperCase()]!;
   const named = KEYS.get(rest.toLowerCase());
   if (named) return encodeNamed(named, modifiers, modes);
   if (modifiers === 0 || [...rest].length !== 1) return null;

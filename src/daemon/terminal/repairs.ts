@@ -273,12 +273,7 @@ function repeatInRow(engine: Engine, width: number, times: number): void {
   const end = active.x + times * width;
   if (core.coreService.modes.insertMode) {
     line.insertCells(active.x, (times + 1) * width, active.getNullCell(engine.pen));
-    const last = (cols - 1) * CELL;
-    if (line._data[last]! >>> WIDTH_SHIFT === 2) {
-      line._data[last] = 1 << WIDTH_SHIFT;
-      line._data[last + 1] = engine.pen.fg;
-      line._data[last + 2] = engine.pen.bg & ~HAS_EXTENDED;
-    }
+    if (line._data[(cols - 1) * CELL]! >>> WIDTH_SHIFT === 2) line.setCellFromCodepoint(cols - 1, 0, 1, engine.pen);
   }
   for (let copied = active.x; copied < end; ) {
     const length = Math.min(copied - from, end - copied);

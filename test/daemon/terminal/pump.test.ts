@@ -105,6 +105,37 @@ test('one who throws in its turn does not stop the others', async () => {
   expect(errors).toEqual([new Error('mine')]);
 });
 
+test('a stream that is slow to parse gets smaller slices, and whole ones again when it is over', async () => {
+  const pump = new Pump({ now: () => 0 });
+  let now = 0;
+  let costPerByteMs = 0.01;
+  const parse = Emulator.prototype.parse;
+  const slices: number[] = [];
+  Emulator.prototype.parse = (bytes) => {
+    slices.push(bytes.length);
+    now += bytes.length * costPerByteMs;
+  };
+  try {
+    const screen = screenOf(pump, { now: () => now });
+    screen.feed(new Uint8Array(50_000), false);
+    while (!pump.isIdle) await turn();
+    // 164 ms, then what fits into 8 ms.
+    expect(slices.slice(0, 4)).toEqual([16_384, 800, 800, 800]);
+    costPerByteMs = 1;
+    screen.feed(new Uint8Array(2000), false);
+    while (!pump.isIdle) await turn();
+    expect(slices.slice(-3, -1)).toEqual([256, 256]);
+    costPerByteMs = 0;
+    slices.length = 0;
+    screen.feed(new Uint8Array(60_000), false);
+    while (!pump.isIdle) await turn();
+    expect(slices).toEqual([256, 512, 1024, 2048, 4096, 8192, 16_384, 16_384, 11_104]);
+    screen.dispose();
+  } finally {
+    Emulator.prototype.parse = parse;
+  }
+});
+
 test('an emulator that breaks costs the picture, and nothing escapes', async () => {
   const parse = Emulator.prototype.parse;
   Emulator.prototype.parse = function (bytes, isAnswering) {

@@ -445,3 +445,29 @@ test('it never matters how the bytes are cut into chunks', () => {
     { numRuns: Math.ceil(RUNS / 3), seed: SEED + 2 },
   );
 });
+
+test('a repeated character is the character printed so often', () => {
+  fc.assert(
+    fc.property(
+      stories,
+      fc.constantFrom('a', '漢', '🙂', 'é', 'e\u0301', '👩‍👩‍👧'),
+      fc.integer({ min: 1, max: 60 }),
+      fc.boolean(),
+      (story, character, times, isInserting) => {
+        const start = story.before;
+        const mode = isInserting ? '\x1b[4h\x1b[?7h' : '\x1b[?7h';
+        const [repeated, printed] = [1, 2].map(() => newScreen(story.cols, story.rows, story.scrollbackLines)) as [Screen, Screen];
+        for (const screen of [repeated, printed]) play(screen, [...start, { is: 'bytes', bytes: Buffer.from(`\x18\x1b(B\x0f${mode}`) }]);
+        // Beyond a screenful the history holds fewer rows of it.
+        const count = Math.min(times, Math.floor(repeated.cols / 2) * repeated.rows);
+        play(repeated, [{ is: 'bytes', bytes: Buffer.from(`${character}\x1b[${count}b`) }]);
+        // Any sequence that does nothing ends the cluster, as REP does.
+        play(printed, [{ is: 'bytes', bytes: Buffer.from(`${character.repeat(count + 1)}\x1b\\`) }]);
+        expect(stateOf(repeated)).toEqual(stateOf(printed));
+        repeated.dispose();
+        printed.dispose();
+      },
+    ),
+    { numRuns: RUNS, seed: SEED + 3 },
+  );
+});

@@ -166,6 +166,133 @@ test('a count beyond reason neither hangs nor eats the memory, and an erase at t
   expect(errors).toEqual([]);
 });
 
+test('a character repeated without end costs a screenful, and leaves the screen as if it had been printed so often', () => {
+  for (const [character, width] of [
+    ['a', 1],
+    ['漢', 2],
+    ['e\u0301', 1],
+  ] as const) {
+    const before = 'one\r\ntwo';
+    const repeated = screenWith(`${before}${character}\x1b[65535b`);
+    const printed = screenWith(`${before}${character.repeat(65_536)}`);
+    const shown = (screen: Screen) => [
+      screen.lines({ from: 0, to: 2 }),
+      screen.cursor,
+      screen.lines({ from: 0, to: 2, joinWrapped: true }),
+    ];
+    expect(shown(repeated)).toEqual(shown(printed));
+    // Nine bytes make no more than a screenful of work and a row.
+    const { engine } = repeated.emulator;
+    expect(engine.linesScrolled).toBeLessThanOrEqual(3 + 1 + width);
+  }
+});
+
+test('repeats are not printed one by one', () => {
+  const screen = screenWith('', { cols: 80, rows: 24, scrollbackLines: 1000 });
+  const handler = screen.emulator.engine.core._inputHandler;
+  const print = handler.print;
+  let printed = 0;
+  handler.print = (codes, start, end) => {
+    printed += end - start;
+    print(codes, start, end);
+  };
+  screen.feed(Buffer.from('a\x1b[65535b'.repeat(100)), false);
+  screen.settle();
+  // A first and a last one in each of 25 rows.
+  expect(printed).toBeLessThanOrEqual(100 * 52);
+});
+
+test('a cell takes no more marks than anybody can read, and joins on as before', () => {
+  const screen = screenWith(`a${'\u0301'.repeat(10_000)}b`);
+  const [line] = screen.lines({ from: 0, to: 0 });
+  expect(line).toBe(`a${'\u0301'.repeat(31)}b`);
+  expect(screen.cursor.x).toBe(2);
+  expect(screenWith('👩🏽‍❤️‍💋‍👩🏽').lines({ from: 0, to: 0 })).toEqual(['👩🏽‍❤️‍💋‍👩🏽']);
+});
+
+test('what a program says about itself is kept to a length', () => {
+  const long = 'x'.repeat(5000);
+  const screen = screenWith(`\x1b]2;${'é'.repeat(600)}\x07\x1b]1;${long}\x07\x1b]7;file:///a\x07\x1b]7;file:///${long}\x07`);
+  expect(screen.title).toBe('é'.repeat(512));
+  expect(screen.emulator.engine.core._inputHandler._iconName).toBe('x'.repeat(1024));
+  expect(screen.workingDirectory).toBe('/a');
+  screen.feed(Buffer.from(`\x1b]2;x${'🙂'.repeat(300)}\x07`), false);
+  screen.settle();
+  expect(screen.title).toBe(`x${'🙂'.repeat(255)}`);
+});
+
+test('a link of more than 4 KiB is no link, and links take a bounded amount of memory', () => {
+  const link = (uri: string, text: string) => `\x1b]8;;${uri}\x07${text}\x1b]8;;\x07`;
+  const fits = `http://${'x'.repeat(4089)}`;
+  const screen = screenWith(link(fits, 'a') + link(`${fits}x`, 'b'), { scrollbackLines: 5000 });
+  expect(screen.lines({ from: 0, to: 0, withEscapes: true })).toEqual([`\x1b]8;;${fits}\x1b\\a\x1b]8;;\x1b\\b`]);
+  // All in use: 5000 lines of ten.
+  const links = screen.emulator.engine.links;
+  for (let i = 0; i < 3000; i++) screen.feed(Buffer.from(link(`http://${String(i).padStart(4000, 'x')}`, 'c')), false);
+  screen.settle();
+  expect(links.sizeBytes).toBeLessThanOrEqual(16 << 20);
+  expect(links.sizeBytes).toBeGreaterThan(15 << 20);
+  // They are gone, so there is room again.
+  screen.feed(Buffer.from(`\x1bc${link('http://new', 'd').repeat(1)}`), false);
+  for (let i = 0; i < 1100; i++) screen.feed(Buffer.from(link(`http://new/${i}`, '\rd')), false);
+  expect(screen.lines({ from: 0, to: 0, withEscapes: true })).toEqual([expect.stringContaining('http://new/1099')]);
+  expect(links.sizeBytes).toBeLessThan(1 << 20);
+});
+
+test('a string of more than a million characters is read over and not kept', () => {
+  const screen = screenWith(`\x1b]2;short\x07\x1b]2;${'x'.repeat((1 << 20) + 1)}`);
+  const { _oscParser } = screen.emulator.engine.core._inputHandler._parser;
+  expect(_oscParser._handlers[2]!.map(({ _data }) => _data.length)).toEqual([0]);
+  screen.feed(Buffer.from('\x07after'), false);
+  screen.settle();
+  expect([screen.title, screen.lines({ from: 0, to: 0 })]).toEqual(['short', ['after']]);
+});
+
+test('each byte of a long string is looked at once for the late joiner', () => {
+  const screen = screenWith('');
+  const { _transitions } = screen.emulator.engine.core._inputHandler._parser;
+  let looks = 0;
+  const table = _transitions.table;
+  const ours = screen.emulator.engine.core._inputHandler._parser as { _transitions: { table: Uint8Array } };
+  ours._transitions = {
+    table: new Proxy(table, {
+      get: (target, name) => {
+        looks++;
+        return Reflect.get(target, name, target);
+      },
+    }),
+  };
+  const length = 1 << 18;
+  screen.feed(Buffer.from('\x1b]52;c;'), false);
+  for (let sent = 0; sent < length; sent += 4096) screen.feed(Buffer.alloc(4096, 'A'), false);
+  for (let sent = 0; sent < length; sent += 4096) {
+    screen.feed(Buffer.alloc(4096, 'A'), false);
+    screen.settle();
+  }
+  // Upstream's parser has its own look at the first of each piece.
+  expect(looks).toBeLessThan(2.5 * length);
+  ours._transitions = { table };
+});
+
+for (const [kind, opening, end] of [
+  ['OSC', '\x1b]52;c;', '\x07'],
+  ['OSC of 8 bits', '\u009d52;c;', '\u009c'],
+  ['DCS', '\x1bPq', '\x1b\\'],
+  ['APC', '\x1b_G', '\x1b\\'],
+  ['CSI', '\x1b[', 'X'],
+] as const) {
+  test(`who joins in the middle of an endless ${kind} reads over the rest of it`, () => {
+    const screen = screenWith(`before${opening}${'1'.repeat((1 << 20) + 5)}`);
+    const snapshot = screen.snapshot({ history: 'none', onto: 'new' });
+    expect(snapshot.length).toBeLessThan(10_000);
+    const joiner = screenWith('');
+    joiner.feed(snapshot, false);
+    joiner.feed(Buffer.from(`11${end}`), false);
+    joiner.feed(Buffer.from('\rx'), false);
+    expect(joiner.lines({ from: 0, to: 0 })).toEqual(['xefore']);
+  });
+}
+
 test('after the reset a terminal is sane, its text where it was', () => {
   const text = 'one\r\ntwo\r\nthree';
   const wild =
