@@ -53,10 +53,9 @@ export class Connection {
         if (connection) connection.#lose(error);
         else reject(error);
       };
-      const timer = setTimeout(
-        () => fail(new ConnectionError('strange', `The daemon at "${path}" does not answer. See: ai-session daemon status`)),
-        HELLO_MS,
-      );
+      const unanswered = () =>
+        new ConnectionError('strange', `The daemon at "${path}" does not answer. Replace it with: ai-session daemon restart`);
+      const timer = setTimeout(() => fail(unanswered()), HELLO_MS);
       socket.once('connect', () => {
         const hello: Hello = {
           hello: {
@@ -70,6 +69,8 @@ export class Connection {
         socket.write(encodeJson(hello));
       });
       socket.on('error', (error: NodeJS.ErrnoException) => {
+        // So many wait for it already that the system lets no more queue up.
+        if (connection === null && error.code === 'EAGAIN') return fail(unanswered());
         const isRefused = connection === null && (error.code === 'ENOENT' || error.code === 'ECONNREFUSED');
         fail(
           new ConnectionError(

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { nearest } from '../base/nearest.ts';
+import { PREFIX_KEY } from '../base/prefix-key.ts';
 
 /** Every setting: what it means, what it may be, and its default, in this one place. `config.yaml` nests them at the dots. */
 export const SETTINGS = {
@@ -101,7 +102,7 @@ function setting<T extends z.ZodType>(means: string, type: T, fallback: z.output
 }
 
 function prefixKey() {
-  return z.string().regex(/^(C-([a-z]|Space|[\\\]^_])|none)$/, 'a key such as "C-b", or "none"');
+  return z.string().regex(PREFIX_KEY, 'a key such as "C-b", or "none"');
 }
 
 function* flatten(value: unknown, path = ''): Generator<[string, unknown]> {

@@ -1,7 +1,8 @@
+import { PREFIX_KEY } from '../../base/prefix-key.ts';
 import type { Connection, StreamListener } from '../../client/connection.ts';
 import type { StreamEnd } from '../../wire/events.ts';
 import { EXIT } from '../exit-codes.ts';
-import { plain, say } from '../output.ts';
+import { plain, say, UsageError } from '../output.ts';
 import { type Input, PrefixReader } from './prefix.ts';
 import { UserTerminal } from './user-terminal.ts';
 
@@ -20,6 +21,7 @@ export interface AttachOptions {
  * as they are, so scrollback, selection, mouse and graphics are the terminal's own.
  */
 export async function attach(daemon: Connection, { session, readOnly, detachOthers }: AttachOptions): Promise<number> {
+  const ownPrefix = prefixFrom(process.env);
   const terminal = new UserTerminal();
   const ending = withResolvers<Ending>();
   daemon.onLost = () => ending.resolve({ because: 'lost' });
@@ -52,7 +54,7 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
   try {
     let attached = await follow(true);
     const { name } = attached.session;
-    const reader = new PrefixReader(process.env.AI_SESSION_PREFIX ?? attached.prefix);
+    const reader = new PrefixReader(ownPrefix ?? attached.prefix);
     const act = (inputs: readonly Input[]) => {
       for (const input of inputs) {
         if (input.is === 'detach') ending.resolve({ because: 'detached' });
@@ -88,6 +90,16 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
   } finally {
     terminal.close();
   }
+}
+
+/** AI_SESSION_PREFIX, or null when it is not set; empty is not set either. */
+function prefixFrom({ AI_SESSION_PREFIX: prefix }: NodeJS.ProcessEnv): string | null {
+  if (!prefix) return null;
+  if (!PREFIX_KEY.test(prefix))
+    throw new UsageError(
+      `AI_SESSION_PREFIX "${prefix}" is not a prefix key: use C-a to C-z, C-Space, C-\\, C-], C-^, C-_ or none, or unset it.`,
+    );
+  return prefix;
 }
 
 /** Why it is over: what the daemon said, the person's own wish, or nobody answering any more. */

@@ -71,7 +71,7 @@ export class PrefixReader {
       } else {
         this.#isArmed = false;
         if (isPrefix) passed += token;
-        else if (token === 'd' || /^\x1b\[100(;1(:1)?)?u$/.test(token)) {
+        else if (token === 'd' || kittyModifiers(token, 'd') === 0) {
           flush();
           inputs.push({ is: 'detach' });
         }
@@ -108,15 +108,21 @@ function keyOf(prefix: string): Key {
   const character = name === 'Space' ? ' ' : name;
   const control = String.fromCharCode(character === ' ' ? 0 : character.toUpperCase().charCodeAt(0) & 0x1f);
   const code = character.charCodeAt(0);
-  // Kitty may add the shifted and base codes after colons, and the event type after the modifiers; caps and num lock are modifiers 64 and 128.
-  const kitty = new RegExp(`^\\x1b\\[${code}(?::\\d*)*;(\\d+)(?::[123])?(?:;[\\d:]*)?u$`);
-  return {
-    matches(token) {
-      if (token === control || token === `\x1b[27;5;${code}~`) return true;
-      const modifiers = kitty.exec(token)?.[1];
-      return modifiers !== undefined && ((Number(modifiers) - 1) & ~(64 | 128)) === 4;
-    },
-  };
+  return { matches: (token) => token === control || token === `\x1b[27;5;${code}~` || kittyModifiers(token, character) === CTRL };
+}
+
+const CTRL = 4;
+const CAPS_LOCK = 64;
+const NUM_LOCK = 128;
+
+/**
+ * The modifiers of this key where the token is it in kitty's form, else null. The locks are left out: they are no fingers on keys. Kitty may
+ * add the shifted and base codes after colons, the event type after the modifiers, which may be empty, and the text after those.
+ */
+function kittyModifiers(token: string, character: string): number | null {
+  const [, code, modifiers] = /^\x1b\[(\d+)(?::\d*)*(?:;(\d*)(?::[123])?(?:;[\d:]*)?)?u$/.exec(token) ?? [];
+  if (code !== `${character.charCodeAt(0)}`) return null;
+  return (Number(modifiers || 1) - 1) & ~(CAPS_LOCK | NUM_LOCK);
 }
 
 function isRelease(token: string): boolean {

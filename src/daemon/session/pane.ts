@@ -46,6 +46,8 @@ export class Pane {
   #head = 0;
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
+  #untold: { title?: string; hasRung?: boolean } = {};
+  #telling: NodeJS.Immediate | null = null;
   activeAt: number;
 
   constructor({
@@ -64,8 +66,8 @@ export class Pane {
       rows,
       scrollbackLines,
       answer: (bytes) => this.#state.is === 'running' && this.#state.pty.write(bytes),
-      onTitle: (title) => news.titled(title),
-      onBell: () => news.rang(),
+      onTitle: (title) => this.#tellSoon({ title }),
+      onBell: () => this.#tellSoon({ hasRung: true }),
       onPoison: (error) => news.poisoned(error),
       // Not at once: this may be told in the middle of a snapshot, and what is read again must come after it.
       onDrain: () => queueMicrotask(() => this.#resume()),
@@ -211,6 +213,18 @@ export class Pane {
         clearTimeout(timer);
         resolve();
       });
+    });
+  }
+
+  /** A program can ring and retitle itself a million times a second; the world hears of it once a turn. */
+  #tellSoon(news: { title?: string; hasRung?: boolean }): void {
+    Object.assign(this.#untold, news);
+    this.#telling ??= setImmediate(() => {
+      const { title, hasRung } = this.#untold;
+      this.#untold = {};
+      this.#telling = null;
+      if (title !== undefined) this.#news.titled(title);
+      if (hasRung) this.#news.rang();
     });
   }
 

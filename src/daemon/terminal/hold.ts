@@ -39,6 +39,20 @@ interface HoldAdoption {
 /** `gap`: the bytes that were asked for and are no longer there. */
 export type AdoptedPty = Pty & { readonly gap: { from: number; to: number } | null };
 
+/** A holder that could not be attached to. */
+export class HolderError extends Error {
+  override readonly name = 'HolderError';
+  /**
+   * `gone`: nobody listens, so the program has ended with its holder. `silent`: it is there and does not answer, as when it is stopped, and the
+   * program may be alive. `refused`: it said no. `strange`: what it said, or that it hung up, means nothing to us.
+   */
+  readonly reason: 'gone' | 'silent' | 'refused' | 'strange';
+  constructor(reason: HolderError['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
 /** Starts a program in a holder of its own. Rejects with SpawnError; then nothing is left of it. The listener may hear output before this resolves. */
 export async function startHold({ spec, socketPath, epoch, binary }: HoldStart, listener: PtyListener): Promise<Pty> {
   findProgram(spec);
@@ -49,6 +63,8 @@ export async function startHold({ spec, socketPath, epoch, binary }: HoldStart, 
     // It removes its socket, and the program is hung up with its terminal.
     try {
       process.kill(holderPid, 'SIGTERM');
+      // One that was stopped hears of it only when it goes on.
+      process.kill(holderPid, 'SIGCONT');
     } catch {
       // The holder has died, which may be why it could not be reached.
     }
@@ -59,7 +75,7 @@ export async function startHold({ spec, socketPath, epoch, binary }: HoldStart, 
   }
 }
 
-/** Takes over a program that an earlier daemon started. Rejects with an Error that says why it could not. */
+/** Takes over a program that an earlier daemon started. Rejects with HolderError, which says why it could not. */
 export function adoptHold(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedPty> {
   return attach(adoption, listener);
 }
@@ -127,24 +143,34 @@ function execFailure(spec: PtySpec, code: string, meaning: string): SpawnError {
   }
 }
 
+/** A holder answers in microseconds. One that is stopped must not keep the daemon from starting, nor a person waiting. */
+const WELCOME_MS = 3000;
+
 function attach(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedPty> {
   const { socketPath, epoch, offset } = adoption;
   return new Promise((resolve, reject) => {
     const socket = connect({ path: socketPath });
-    const fail = (because: string) => {
+    const fail = (reason: HolderError['reason'], because: string) => {
+      clearTimeout(timer);
       socket.destroy();
-      reject(new Error(because));
+      reject(new HolderError(reason, because));
     };
     let pty: HoldPty | null = null;
+    // When it was we who were busy, the answer is there to be read: one turn of the event loop does so.
+    const timer = setTimeout(
+      () => setImmediate(() => !pty && fail('silent', `The holder at "${socketPath}" does not answer`)),
+      WELCOME_MS,
+    );
     const reader = new HoldReader((message) => {
       if (pty) pty.hear(message);
       else if (message.is === 'welcome' && message.version >= 1 && message.version <= HOLD_VERSION) {
+        clearTimeout(timer);
         adoption.starts?.(message.start);
         pty = new HoldPty(socket, message, adoption, listener);
         resolve(pty);
-      } else if (message.is === 'welcome') fail(`The holder speaks version ${message.version}, this daemon up to ${HOLD_VERSION}`);
-      else if (message.is === 'refused') fail(refusal(message, adoption));
-      else fail('The holder answered with something else than a welcome');
+      } else if (message.is === 'welcome') fail('strange', `The holder speaks version ${message.version}, this daemon up to ${HOLD_VERSION}`);
+      else if (message.is === 'refused') fail('refused', refusal(message, adoption));
+      else fail('strange', 'The holder answered with something else than a welcome');
     });
     socket.on('data', (chunk) => {
       try {
@@ -153,17 +179,19 @@ function attach(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedP
         if (!(error instanceof HoldProtocolError)) throw error;
         const because = `The holder does not speak our protocol: ${error.message}`;
         if (pty) pty.lose(because);
-        else fail(because);
+        else fail('strange', because);
       }
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      const isGone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
-      if (!pty)
-        fail(isGone ? `No holder is listening at "${socketPath}"` : `The holder at "${socketPath}" cannot be reached: ${error.message}`);
+      if (pty) return;
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') fail('gone', `No holder is listening at "${socketPath}"`);
+      // EAGAIN: so many wait for it already that the system lets no more queue up.
+      else
+        fail(error.code === 'EAGAIN' ? 'silent' : 'strange', `The holder at "${socketPath}" cannot be reached: ${error.message}`);
     });
     socket.on('close', () => {
       if (pty) pty.lose('The connection to the holder was lost');
-      else fail(`The holder at "${socketPath}" closed the connection`);
+      else fail('strange', `The holder at "${socketPath}" closed the connection`);
     });
     socket.write(encodeToHolder({ is: 'attach', epoch, offset }));
   });
@@ -191,6 +219,10 @@ function refusal({ reason, epoch }: { reason: RefusedReason; epoch: number }, ad
 const ACK_EVERY_BYTES = 32 << 10;
 /** The most that one INPUT frame can carry. */
 const INPUT_FRAME_BYTES = 65_535;
+/** Input that waits lies in pieces of at least this size: a key is one byte, and a Buffer for each would cost a hundred times that. */
+const INPUT_PIECE_BYTES = 16 << 10;
+/** How long a holder may take to read what it was sent before we let go of it. */
+const RELEASE_MS = 1000;
 
 /**
  * attached ──EXIT──▶ exited ──dismiss──▶ gone
@@ -218,8 +250,10 @@ class HoldPty implements AdoptedPty {
   /** Data and the exit that came while paused: at most the ring, since the holder sends no more than is not acknowledged. */
   #held: (FromHolder & { is: 'data' | 'exit' })[] = [];
 
-  /** Input that does not fit in the window yet. */
+  /** Input that does not fit in the window yet: as many pieces as it takes, of which only the last has room left. */
   #input: Buffer[] = [];
+  /** Bytes in use at the start of the last piece. */
+  #inputFilled = 0;
   #inputQueued = 0;
   #inputSent: number;
   #inputTaken = 0;
@@ -246,9 +280,8 @@ class HoldPty implements AdoptedPty {
   write(bytes: Uint8Array): void {
     if (this.#state !== 'attached' || bytes.length === 0) return;
     // A copy: the caller may use its buffer again, and this may wait for as long as the program does not read.
-    this.#input.push(Buffer.from(bytes));
-    this.#inputQueued += bytes.length;
-    this.#sendInput();
+    const sent = this.#inputQueued === 0 ? this.#sendPiece(Buffer.from(bytes)) : 0;
+    if (sent < bytes.length) this.#queueInput(bytes.subarray(sent));
   }
 
   acknowledge(offset: number): void {
@@ -307,7 +340,9 @@ class HoldPty implements AdoptedPty {
       this.#socket.destroySoon();
     }
     // After a dismissal it is the holder that closes, by leaving.
+    const timer = setTimeout(() => this.#socket.destroy(), RELEASE_MS);
     await closed;
+    clearTimeout(timer);
   }
 
   hear(message: FromHolder): void {
@@ -363,21 +398,50 @@ class HoldPty implements AdoptedPty {
     if (replayed < bytes.length) this.#listener.data(offset + replayed, bytes.subarray(replayed), false);
   }
 
+  #queueInput(bytes: Uint8Array): void {
+    const last = this.#input.at(-1);
+    const room = last ? Math.min(bytes.length, last.length - this.#inputFilled) : 0;
+    if (last) last.set(bytes.subarray(0, room), this.#inputFilled);
+    this.#inputFilled += room;
+    this.#inputQueued += bytes.length;
+    if (room === bytes.length) return;
+    const rest = bytes.subarray(room);
+    const piece = Buffer.allocUnsafeSlow(Math.max(rest.length, INPUT_PIECE_BYTES));
+    piece.set(rest);
+    this.#input.push(piece);
+    this.#inputFilled = rest.length;
+  }
+
   #sendInput(): void {
     while (this.#input.length > 0) {
-      const next = this.#input[0]!;
-      const room = INPUT_WINDOW_BYTES - (this.#inputSent - this.#inputTaken);
-      const length = Math.min(next.length, room, INPUT_FRAME_BYTES);
-      if (length === 0) return;
-      this.#socket.cork();
-      this.#socket.write(inputHeader(length));
-      this.#socket.write(next.subarray(0, length));
-      this.#socket.uncork();
-      this.#inputSent += length;
-      this.#inputQueued -= length;
-      if (length === next.length) this.#input.shift();
-      else this.#input[0] = next.subarray(length);
+      const piece = this.#input[0]!;
+      const isLast = this.#input.length === 1;
+      const waiting = isLast ? piece.subarray(0, this.#inputFilled) : piece;
+      const sent = this.#sendPiece(waiting);
+      this.#inputQueued -= sent;
+      if (sent === waiting.length) {
+        this.#input.shift();
+        if (isLast) this.#inputFilled = 0;
+        continue;
+      }
+      this.#input[0] = piece.subarray(sent);
+      if (isLast) this.#inputFilled -= sent;
+      // Without a word of what was taken there is no more room.
+      if (sent === 0) return;
     }
+  }
+
+  /** As much of it as the window and a frame take; says how much that was. The buffer must not change any more. */
+  #sendPiece(bytes: Buffer): number {
+    const room = INPUT_WINDOW_BYTES - (this.#inputSent - this.#inputTaken);
+    const length = Math.min(bytes.length, room, INPUT_FRAME_BYTES);
+    if (length <= 0) return 0;
+    this.#socket.cork();
+    this.#socket.write(inputHeader(length));
+    this.#socket.write(bytes.subarray(0, length));
+    this.#socket.uncork();
+    this.#inputSent += length;
+    return length;
   }
 
   #sendAck(): void {

@@ -248,8 +248,8 @@ export interface ScreenKeyModes {
 
 const MOUSE = { NONE: 'none', X10: 'x10', VT200: 'press', DRAG: 'drag', ANY: 'any' } as const;
 
-/** About 1.3 ms of work: another pane's echo waits for one of these at most. */
-const SLICE_BYTES = 16 * 1024;
+/** A third of a millisecond of text. The first slice of something slow is already this long: of resets it takes 50 ms (200 on a large screen), and four times as much were four times that. */
+const SLICE_BYTES = 4 * 1024;
 /** A slice that took longer makes the following ones smaller. */
 const SLICE_MS = 8;
 const SLICE_LEAST_BYTES = 256;
