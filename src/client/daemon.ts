@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PACKAGE_FOLDER } from '../base/package.ts';
@@ -17,26 +17,110 @@ export class DaemonError extends Error {
   }
 }
 
+/** Nobody answers, and yet a process has the home: the daemon is on its way in or out. Who waits a moment can tell which. */
+export class DaemonBusyError extends DaemonError {
+  constructor(pid: number | null) {
+    super('not-running', `The daemon is starting or stopping${pid === null ? '' : ` (pid ${pid})`}. Try again in a moment.`);
+  }
+}
+
 /** Between two tries while another client starts or stops the daemon; nobody waits here otherwise. */
 const RETRY_MS = 25;
 /** A daemon answers within a second; a machine under heavy load gets this long. */
 const START_MS = 20_000;
+/** From asking a daemon to end until it is made to. */
+const END_MS = 3000;
+const LOCK = join(PACKAGE_FOLDER, 'native', 'bin', 'lock');
 /** What `lock` exits with when somebody else holds it (EX_TEMPFAIL). */
 const LOCK_BUSY = 75;
 
 /** Connects to this home's daemon, starting one when nobody answers (unless `start` is false). Two clients that race start one. */
-export async function connect(paths: Paths, { start = true } = {}): Promise<Connection> {
+export async function connect(paths: Paths, { start = true, limitMs = START_MS } = {}): Promise<Connection> {
   const problem = homeProblem(paths);
   if (problem) throw new DaemonError('home', problem);
-  const deadline = Date.now() + START_MS;
+  const deadline = Date.now() + limitMs;
   for (;;) {
     const connection = await tryConnect(paths);
     if (connection) return connection;
+    if (!start && isLocked(paths)) throw new DaemonBusyError(daemonPid(paths));
     if (!start) throw new DaemonError('not-running', `No daemon is running for "${paths.home}". Start one with: ai-session daemon start`);
     if (Date.now() > deadline)
-      throw new DaemonError('start-failed', `The daemon did not answer within ${START_MS / 1000} s. See: ${paths.log}`);
-    if ((await startDaemon(paths)) === 'busy') await delay(RETRY_MS);
+      throw new DaemonError('start-failed', `The daemon did not answer within ${limitMs / 1000} s. See: ${paths.log}`);
+    if ((await startDaemon(paths, { deadline, limitMs })) === 'busy') await delay(RETRY_MS);
   }
+}
+
+/**
+ * Ends a daemon that cannot be talked to, by its process: first as it would end by itself, then by force. Returns its pid once it has gone, or
+ * null when it is not known which process it is. Holders keep the programs.
+ */
+export async function endDaemon(paths: Paths): Promise<number | null> {
+  const pid = daemonPid(paths);
+  if (pid === null) return null;
+  // One that was stopped hears of its end only when it goes on.
+  for (const signal of ['SIGTERM', 'SIGCONT'] as const) send(pid, signal);
+  const deadline = Date.now() + END_MS;
+  while (isAlive(pid) && Date.now() < deadline) await delay(RETRY_MS);
+  // Asked again: by now the number may be another process's.
+  if (isAlive(pid) && isDaemon(pid, paths)) send(pid, 'SIGKILL');
+  while (isAlive(pid) && isDaemon(pid, paths)) await delay(RETRY_MS);
+  return pid;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  // One that nobody has buried yet is dead enough; some containers' first process takes its time.
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return process.platform !== 'linux';
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has gone by itself.
+  }
+}
+
+/** The process that listens, or did: what it wrote down about itself counts only while that process is a daemon of this home. */
+function daemonPid(paths: Paths): number | null {
+  try {
+    const { pid } = JSON.parse(readFileSync(paths.daemonJson, 'utf8')) as { pid?: unknown };
+    return Number.isSafeInteger(pid) && (pid as number) > 1 && isDaemon(pid as number, paths) ? (pid as number) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether this process is ours and a daemon, and not one of another home. */
+function isDaemon(pid: number, { home }: Paths): boolean {
+  try {
+    if (process.platform !== 'linux') {
+      const [, uid, command] = /^\s*(\d+)\s+(.*)/.exec(
+        execFileSync('ps', ['-o', 'uid=', '-o', 'command=', '-p', `${pid}`], { encoding: 'utf8' }),
+      )!;
+      return Number(uid) === process.geteuid?.() && command!.includes('ai-session-daemon');
+    }
+    if (statSync(`/proc/${pid}`).uid !== process.geteuid?.()) return false;
+    if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('ai-session-daemon')) return false;
+    const its = /(?:^|\0)AI_SESSION_HOME=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1];
+    return !its || realpathSync(its) === realpathSync(home);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether some process has the home, as a daemon does from before it listens until it has gone. False where that cannot be asked. */
+function isLocked({ home }: Paths): boolean {
+  // A home that is not there would be made, as a file.
+  return existsSync(LOCK) && existsSync(home) && spawnSync(LOCK, [realpathSync(home), 'true']).status === LOCK_BUSY;
 }
 
 async function tryConnect(paths: Paths): Promise<Connection | null> {
@@ -53,7 +137,7 @@ async function tryConnect(paths: Paths): Promise<Connection | null> {
 }
 
 /** Starts a daemon under the lock and waits until it listens. `busy`: another one is starting, or the old one has not quite gone. */
-async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
+async function startDaemon(paths: Paths, { deadline, limitMs }: { deadline: number; limitMs: number }): Promise<'ready' | 'busy'> {
   try {
     makePrivateFolders(paths);
   } catch (error) {
@@ -61,11 +145,10 @@ async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
     throw new DaemonError('home', `Cannot make "${paths.run}": ${(error as Error).message}`);
   }
   const main = join(PACKAGE_FOLDER, 'bin', 'ai-session-daemon');
-  const lock = join(PACKAGE_FOLDER, 'native', 'bin', 'lock');
   // The lock is on the home itself, by a descriptor that lives as long as the daemon: it cannot go stale, and a cleaner cannot take it away
   // without the home. Where it was not built the daemon takes a file of its own.
-  const [command, args] = existsSync(lock)
-    ? [lock, [realpathSync(paths.home), process.execPath, main, '--locked']]
+  const [command, args] = existsSync(LOCK)
+    ? [LOCK, [realpathSync(paths.home), process.execPath, main, '--locked']]
     : [process.execPath, [main]];
   const startLog = openSync(paths.startLog, 'w', 0o600);
   try {
@@ -78,11 +161,22 @@ async function startDaemon(paths: Paths): Promise<'ready' | 'busy'> {
     return await new Promise((resolve, reject) => {
       let said = '';
       const done = (settle: () => void) => {
+        clearTimeout(timer);
         child.removeAllListeners();
         child.stdout!.destroy();
         child.unref();
         settle();
       };
+      // It may get there yet, so it is left alone.
+      const timer = setTimeout(
+        () =>
+          done(() =>
+            reject(
+              new DaemonError('start-failed', `The daemon (pid ${child.pid}) was not ready within ${limitMs / 1000} s. See: ${paths.log}`),
+            ),
+          ),
+        Math.max(0, deadline - Date.now()),
+      );
       child.stdout!.on('data', (chunk) => {
         said += chunk;
         if (said.includes('ready\n')) done(() => resolve('ready'));

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Connection } from '../../client/connection.ts';
-import { connect, DaemonError } from '../../client/daemon.ts';
+import { connect, DaemonBusyError, DaemonError, endDaemon, isAlive } from '../../client/daemon.ts';
 import { pathsFor } from '../../config/paths.ts';
 import { EXIT } from '../exit-codes.ts';
 import { ago, print, printJson, say, UsageError } from '../output.ts';
@@ -32,10 +32,14 @@ async function stop({ json, killSessions }: { json?: boolean; killSessions?: boo
   try {
     stopped = await withDaemon((daemon) => stopAndWait(daemon, killSessions ?? false), { start: false });
   } catch (error) {
-    if (!(error instanceof DaemonError) || error.reason !== 'not-running') throw error;
+    if (!(error instanceof DaemonError)) throw error;
+    const ended = error.reason === 'strange' ? await endByForce(error) : null;
+    if (ended === null && error.reason !== 'not-running') throw error;
     // What was asked for is so. Programs that an earlier daemon left are another matter.
     if (killSessions) return stop({ ...(json && { json }), killSessions: await startToKill() });
-    if (json) return printJson({ pid: null, ended: [], left: [], survivors: [] });
+    if (error instanceof DaemonBusyError) throw error;
+    if (json) return printJson({ pid: ended, ended: [], left: [], survivors: [] });
+    if (ended !== null) return;
     return say('No daemon is running.');
   }
   if (json) printJson(stopped);
@@ -69,9 +73,23 @@ async function restart({ json }: { json?: boolean }): Promise<void> {
   try {
     await withDaemon((daemon) => stopAndWait(daemon, false), { start: false });
   } catch (error) {
-    if (!(error instanceof DaemonError) || error.reason !== 'not-running') throw error;
+    if (!(error instanceof DaemonError)) throw error;
+    if (error.reason === 'strange') await endByForce(error);
+    else if (error.reason !== 'not-running') throw error;
   }
   await start({ ...(json && { json }) });
+}
+
+/** For a daemon that listens and cannot be talked to: it is wedged, or of another version. */
+async function endByForce(because: DaemonError): Promise<number> {
+  const paths = pathsFor();
+  const pid = await endDaemon(paths);
+  if (pid === null) {
+    const [what] = because.message.split(' Replace it with: ');
+    throw new DaemonError('strange', `${what} It could not be ended: "${paths.daemonJson}" does not say which process it is.`);
+  }
+  say(`A daemon that could not be talked to was ended (pid ${pid}). Programs run on for the next one.`);
+  return pid;
 }
 
 /** The answer comes before the end: this waits until the process itself has gone, so that what follows meets the next daemon. */
@@ -83,20 +101,6 @@ async function stopAndWait(daemon: Connection, killSessions: boolean) {
   await isGone;
   while (isAlive(stopped.pid)) await delay(5);
   return stopped;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  // One that nobody has buried yet is dead enough; some containers' first process takes its time.
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return process.platform !== 'linux';
-  }
 }
 
 async function logs({ follow, lines, json }: { follow?: boolean; lines: string; json?: boolean }): Promise<void> {

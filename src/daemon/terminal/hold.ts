@@ -157,10 +157,7 @@ function attach(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedP
     };
     let pty: HoldPty | null = null;
     // When it was we who were busy, the answer is there to be read: one turn of the event loop does so.
-    const timer = setTimeout(
-      () => setImmediate(() => !pty && fail('silent', `The holder at "${socketPath}" does not answer`)),
-      WELCOME_MS,
-    );
+    const timer = setTimeout(() => setImmediate(() => !pty && fail('silent', `The holder at "${socketPath}" does not answer`)), WELCOME_MS);
     const reader = new HoldReader((message) => {
       if (pty) pty.hear(message);
       else if (message.is === 'welcome' && message.version >= 1 && message.version <= HOLD_VERSION) {
@@ -168,7 +165,8 @@ function attach(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedP
         adoption.starts?.(message.start);
         pty = new HoldPty(socket, message, adoption, listener);
         resolve(pty);
-      } else if (message.is === 'welcome') fail('strange', `The holder speaks version ${message.version}, this daemon up to ${HOLD_VERSION}`);
+      } else if (message.is === 'welcome')
+        fail('strange', `The holder speaks version ${message.version}, this daemon up to ${HOLD_VERSION}`);
       else if (message.is === 'refused') fail('refused', refusal(message, adoption));
       else fail('strange', 'The holder answered with something else than a welcome');
     });
@@ -186,8 +184,7 @@ function attach(adoption: HoldAdoption, listener: PtyListener): Promise<AdoptedP
       if (pty) return;
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') fail('gone', `No holder is listening at "${socketPath}"`);
       // EAGAIN: so many wait for it already that the system lets no more queue up.
-      else
-        fail(error.code === 'EAGAIN' ? 'silent' : 'strange', `The holder at "${socketPath}" cannot be reached: ${error.message}`);
+      else fail(error.code === 'EAGAIN' ? 'silent' : 'strange', `The holder at "${socketPath}" cannot be reached: ${error.message}`);
     });
     socket.on('close', () => {
       if (pty) pty.lose('The connection to the holder was lost');
