@@ -34,7 +34,7 @@ describe('the prefix key', () => {
     expect(read(['\x02\x02\x02d'])).toBe('\x02<detach>');
   });
 
-  test.each(['x', 'D', '\r', '\x04', '\x1b[A', '\x1bOP', '\x1b[5~', '\x1b[1;5C', '\x1b[100;5u'])(
+  test.each(['x', 'D', '\r', '\x04', '\x1b[A', '\x1bOP', '\x1b[5~', '\x1b[1;5C', '\x1b[100;5u', '\x1b[100;133u', '\x1b[1000u'])(
     'and any other key (%j) sends neither',
     (key) => {
       expect(read([`a\x02${key}b`])).toBe('ab');
@@ -114,6 +114,11 @@ describe('the prefix is known in every form a terminal has for it:', () => {
     ['kitty', '\x1b[100u'],
     ['kitty, with modifiers', '\x1b[100;1u'],
     ['kitty, with the event type', '\x1b[100;1:1u'],
+    ['kitty, with num lock on', '\x1b[100;129u'],
+    ['kitty, with caps lock on', '\x1b[100;65u'],
+    ['kitty, with text', '\x1b[100;;100u'],
+    ['kitty, with modifiers and text', '\x1b[100;1:1;100u'],
+    ['kitty, with the shifted key', '\x1b[100:68;1u'],
   ])('and so is d: %s', (_, bytes) => {
     expect(read([`\x1b[98;5u${bytes}`])).toBe('<detach>');
   });

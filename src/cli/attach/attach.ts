@@ -93,7 +93,7 @@ export async function attach(daemon: Connection, { session, readOnly, detachOthe
 }
 
 /** AI_SESSION_PREFIX, or null when it is not set; empty is not set either. */
-function prefixFrom({ AI_SESSION_PREFIX: prefix }: NodeJS.ProcessEnv): string | null {
+export function prefixFrom({ AI_SESSION_PREFIX: prefix }: NodeJS.ProcessEnv): string | null {
   if (!prefix) return null;
   if (!PREFIX_KEY.test(prefix))
     throw new UsageError(

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { attach } from '../attach/attach.ts';
+import { attach, prefixFrom } from '../attach/attach.ts';
 import { refuseNesting } from '../attach/nesting.ts';
 import { print, printJson, UsageError } from '../output.ts';
 import { columns, rows, withDaemon } from '../session.ts';
@@ -38,7 +38,11 @@ async function run(operand: string | undefined, options: Options, argv: string[]
     throw new UsageError(`Two names, "${operand}" and "${options.session}": give one. A command goes after "--".`);
   const name = options.session ?? operand;
   const isAttached = !options.detached && !options.json && process.stdin.isTTY && process.stdout.isTTY;
-  if (isAttached) refuseNesting(name ?? 'a new session');
+  if (isAttached) {
+    // Before there is a session that nobody would be attached to.
+    refuseNesting(name ?? 'a new session');
+    prefixFrom(process.env);
+  }
   const openFiles = softOpenFiles();
   await withDaemon(async (daemon) => {
     const session = await daemon.call('session.create', {

@@ -1,3 +1,4 @@
+import { nearest } from '../../base/nearest.ts';
 import { WireError } from '../../wire/errors.ts';
 
 /** A disk that is full, read-only or gone is something that the caller can do something about; other errors are bugs, and stay what they are. */
@@ -11,4 +12,15 @@ export function asRefusal(error: unknown): unknown {
   return isDisk
     ? new WireError('spawn-failed', `Cannot write "${path}": ${message.split(',')[0]}. Nothing was changed.`, { errno: code })
     : error;
+}
+
+/** Nobody of that name; says who was probably meant. */
+export function notFound(target: string, names: readonly string[]): WireError {
+  const near = nearest(target, names);
+  const elsewhere = names.length === 0 ? 'There are no sessions. Start one with: ai-session new' : 'List them with: ai-session ls';
+  const session = target.slice(0, 100);
+  return new WireError('not-found', `No session named ${JSON.stringify(session)}. ${near ? `Did you mean "${near}"?` : elsewhere}`, {
+    session,
+    ...(near && { didYouMean: near }),
+  });
 }

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { Log } from '../../base/log.ts';
-import { nearest } from '../../base/nearest.ts';
 import { holderSocket, type Paths } from '../../config/paths.ts';
 import type { LiveSettings } from '../../config/settings.ts';
 import type { CallInput, SessionInfo } from '../../wire/calls.ts';
@@ -10,7 +9,7 @@ import type { EventBody } from '../../wire/events.ts';
 import type { Counters } from '../persistence/counters.ts';
 import { readSessionRecord, type SessionRecord } from '../persistence/records.ts';
 import { type Caller, type Handlers, type Subsystem, sinkOf } from '../subsystem.ts';
-import { adoptHold, startHold } from '../terminal/hold.ts';
+import { adoptHold, HolderError, startHold } from '../terminal/hold.ts';
 import { encodeInput } from '../terminal/keys.ts';
 import { startNodePty } from '../terminal/node-pty.ts';
 import { endTrees, processIdentity } from '../terminal/process-tree.ts';
@@ -22,11 +21,13 @@ import { paneEnvironment } from './environment.ts';
 import { dismissLeftOver } from './left-over.ts';
 import { checkName, generateName } from './names.ts';
 import { Pane } from './pane.ts';
-import { asRefusal } from './refusals.ts';
+import { asRefusal, notFound } from './refusals.ts';
 import { readSavedScreen, Session, type SessionFacts } from './session.ts';
 
 /** Ended sessions that are remembered; past this the one that ended first is forgotten. */
 const ENDED_LIMIT = 50;
+/** Between two tries to reach a holder that does not answer. */
+const SILENT_HOLDER_MS = 5000;
 
 type Calls =
   | 'session.create'
@@ -176,20 +177,10 @@ export class Sessions implements Subsystem<Calls> {
   find(target: string): Session {
     const session = this.#byId.get(target) ?? this.all.find(({ pane }) => pane.id === target) ?? this.#named(target);
     if (session) return session;
-    const near = nearest(
+    throw notFound(
       target,
       this.all.map(({ facts }) => facts.name),
     );
-    const shown = JSON.stringify(target.slice(0, 100));
-    const hint = near
-      ? `Did you mean "${near}"?`
-      : this.#byId.size === 0
-        ? 'There are no sessions. Start one with: ai-session new'
-        : 'List them with: ai-session ls';
-    throw new WireError('not-found', `No session named ${shown}. ${hint}`, {
-      session: target.slice(0, 100),
-      ...(near && { didYouMean: near }),
-    });
   }
 
   rename(session: Session, name: string): SessionInfo {
@@ -412,6 +403,14 @@ export class Sessions implements Subsystem<Calls> {
       if (existsSync(socketPath)) this.#awaitLeaving(dismissLeftOver(socketPath, epoch));
       return;
     }
+    await this.#takeBack(session, { socketPath, offset, saved });
+  }
+
+  async #takeBack(session: Session, from: { socketPath: string; offset: number; saved: Uint8Array | null }): Promise<void> {
+    const { epoch, log, emit } = this.#parts;
+    const { socketPath, offset, saved } = from;
+    const { id, name, backend } = session.facts;
+    if (this.#isLeaving || !this.#byId.has(id)) return;
     try {
       if (backend === 'node-pty') throw new Error('its program was owned by the daemon that ended (pty.backend node-pty)');
       const starts = (at: number) => {
@@ -422,7 +421,12 @@ export class Sessions implements Subsystem<Calls> {
       this.#adopt(session, pty);
       emit({ event: 'session.adopted', session: id, name, pid: pty.pid });
     } catch (error) {
-      log.warn('a session was lost', { session: id, name, because: (error as Error).message });
+      log.warn('a session could not be taken back', { session: id, name, because: (error as Error).message });
+      if (error instanceof HolderError && error.reason === 'silent') {
+        // Stopped, say: its program may be alive, so it is not given up.
+        setTimeout(() => void this.#takeBack(session, from), SILENT_HOLDER_MS).unref();
+        return;
+      }
       if (saved) session.pane.remember(saved, offset);
       session.pane.end('lost', { code: null, signal: null }, (error as Error).message);
     }
