@@ -372,7 +372,7 @@ export class Sessions implements Subsystem<Calls> {
   }
 
   async #restoreOne(record: SessionRecord): Promise<void> {
-    const { epoch, log, paths, emit } = this.#parts;
+    const { epoch, paths } = this.#parts;
     const { id, name, command, cwd, role, backend, createdAt, pid, holderPid, pidIdentity, ended } = record;
     const facts: SessionFacts = {
       id,
