@@ -98,7 +98,10 @@ export class Pane {
   }
 
   running(pty: Pty): void {
-    if (this.#state.is === 'starting') this.#state = { is: 'running', pty };
+    if (this.#state.is !== 'starting') return;
+    this.#state = { is: 'running', pty };
+    // What came with the welcome, before we had whom to tell.
+    pty.acknowledge(this.#head);
   }
 
   /** The screen as an earlier daemon saved it, which stands for every byte before `offset`. */

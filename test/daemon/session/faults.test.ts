@@ -129,14 +129,20 @@ test('a session that was lost can still be killed with what is left of it', asyn
   await using rig = await Rig.start();
   const client = await rig.connect();
   const events = await rig.events();
-  const { session, puppet } = await rig.puppet(client);
-  await puppet.catches('SIGHUP');
+  const session = await client.call('session.create', {
+    command: ['/bin/sh', '-c', 'trap "" HUP; echo ready; exec sleep 1000'],
+    cwd: rig.home,
+    env: rig.environment,
+  });
+  const watcher = await rig.watch(client, session.id);
+  await watcher.shows('ready');
+  await watcher.detach();
   process.kill(session.holderPid!, 'SIGKILL');
   await events.next(({ event }) => event === 'session.ended');
-  expect(isAlive(puppet.pid)).toBe(true);
+  expect(isAlive(session.pid!)).toBe(true);
   const [killed] = (await client.call('session.kill', { sessions: [session.id] })).killed;
   expect(killed!.survivors).toEqual([]);
-  expect(isAlive(puppet.pid)).toBe(false);
+  expect(isAlive(session.pid!)).toBe(false);
 });
 
 test('kill refuses --all with --status, and a word that is no status', async () => {
