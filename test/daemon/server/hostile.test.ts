@@ -119,7 +119,8 @@ test('a thousand idle connections and half frames keep nobody from working', asy
   const watcher = await rig.watch(client, session.id);
   puppet.print('as ever');
   await watcher.shows('as ever');
-  expect((await client.call('daemon.status', {})).connections).toBe(1001);
+  // The kernel says "connected" before the daemon has accepted, so the last of them may still be in the queue.
+  while ((await client.call('daemon.status', {})).connections < 1001);
   for (const socket of sockets) socket.destroy();
 });
 
