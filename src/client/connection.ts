@@ -128,15 +128,6 @@ export class Connection {
     if (!this.#lost) this.#socket.write(encodeStream({ kind: 'bytes', stream, offset: 0, bytes }));
   }
 
-  /** Stops and restarts reading from the daemon: a terminal that does not take our output should not make us hoard it. */
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
   close(): void {
     this.#lost ??= new ConnectionError('lost', 'The connection was closed.');
     this.#socket.destroySoon();
