@@ -25,6 +25,7 @@ const DAEMON_ORDER = [
   'persistence',
   'security',
   'session',
+  'history',
   'output',
   'context',
   'coordination',
@@ -143,7 +144,11 @@ test('the walk sees the heavy packages where they are used', () => {
 });
 
 test('every package that is imported is a dependency, and builtins are marked "node:"', () => {
-  const { dependencies } = createRequire(import.meta.url)('../package.json') as { dependencies: Record<string, string> };
+  const manifest = createRequire(import.meta.url)('../package.json') as Record<
+    'dependencies' | 'optionalDependencies',
+    Record<string, string>
+  >;
+  const dependencies = { ...manifest.dependencies, ...manifest.optionalDependencies };
   const wrong = sources.flatMap((file) =>
     importsOf(file)
       .map(({ specifier }) => specifier)

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
 /** Where the package is installed. Every compiled file lies two folders below it, the bundled command line (`dist/bundle/cli.cjs`) too. */
-export const PACKAGE_FOLDER: string = fileURLToPath(new URL('../..', import.meta.url));
+export const PACKAGE_FOLDER: string = join(import.meta.dirname, '../../');
 
 /** The package's version, for people: programs compare protocols. */
 export const VERSION: string = JSON.parse(readFileSync(`${PACKAGE_FOLDER}package.json`, 'utf8')).version;

@@ -4,11 +4,17 @@ import { connect } from '../client/daemon.ts';
 import { pathsFor } from '../config/paths.ts';
 import type { SessionInfo } from '../wire/calls.ts';
 import { UsageError } from './output.ts';
+import { hintAtVersion } from './version-hint.ts';
 
-/** Connects, does the work, and lets go, whatever happens. */
-export async function withDaemon<T>(work: (daemon: Connection) => Promise<T>, options: { start?: boolean } = {}): Promise<T> {
-  const daemon = await connect(pathsFor(), options);
+/** Connects, does the work, and lets go, whatever happens. `isItsEnd`: then the daemon's version does not matter any more. */
+export async function withDaemon<T>(
+  work: (daemon: Connection) => Promise<T>,
+  { isItsEnd = false, ...options }: { start?: boolean; isItsEnd?: boolean } = {},
+): Promise<T> {
+  const paths = pathsFor();
+  const daemon = await connect(paths, options);
   try {
+    if (!isItsEnd) hintAtVersion(daemon.daemon, paths);
     return await work(daemon);
   } finally {
     daemon.close();
@@ -45,6 +51,11 @@ export function wholeNumber(what: string, { min, max }: { min: number; max: numb
       throw new UsageError(`${what} "${text}" is not a whole number from ${min} to ${max}.`);
     return value;
   };
+}
+
+/** Bytes as a person says them. */
+export function megabytes(bytes: number): string {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 export const columns = wholeNumber('Width', { min: 1, max: 2000 });

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { VERSION } from '../base/package.ts';
 import type { CallName, CallParams, CallResult } from '../wire/calls.ts';
-import { type ErrorBody, fromWire } from '../wire/errors.ts';
+import { type ErrorBody, fromWire, WireError } from '../wire/errors.ts';
 import type { Event, Notification, StreamEnd } from '../wire/events.ts';
 import { DAEMON_FRAME_LIMIT_BYTES, encodeJson, encodeStream, type Frame, FrameDecoder } from '../wire/frame.ts';
 import { type Hello, negotiate, OLDEST_PROTOCOL, PROTOCOL, readHello } from '../wire/version.ts';
@@ -26,6 +25,15 @@ export interface StreamListener {
   ended(end: StreamEnd): void;
 }
 
+/** Who this process is. Not a secret, so not worth `node:crypto`, which takes 2 ms to load. */
+const INSTANCE = `${process.pid.toString(16)}-${Date.now().toString(16)}-${Math.random().toString(16).slice(2, 10)}`;
+/** Who waits for the answer to a call. */
+interface Waiting {
+  resolve(result: never): void;
+  reject(error: Error): void;
+  listener?: StreamListener;
+}
+
 /** How long a daemon may take to say hello. It answers in microseconds unless it is stopped or wedged. */
 const HELLO_MS = 5000;
 
@@ -33,7 +41,7 @@ const HELLO_MS = 5000;
 export class Connection {
   readonly daemon: Hello['hello'];
   readonly #socket: Socket;
-  readonly #waiting = new Map<number, { resolve(result: never): void; reject(error: Error): void; listener?: StreamListener }>();
+  readonly #waiting = new Map<number, Waiting>();
   readonly #streams = new Map<number, StreamListener>();
   #nextId = 1;
   #lost: ConnectionError | null = null;
@@ -41,8 +49,8 @@ export class Connection {
   /** Called once, when the daemon has gone away without our asking. */
   onLost: (error: ConnectionError) => void = () => {};
 
-  /** Connects and says hello. Throws ConnectionError. */
-  static async open(path: string): Promise<Connection> {
+  /** Connects and says hello. Throws ConnectionError. `toStranger`: also where there is no protocol in common, to end that daemon. */
+  static async open(path: string, { toStranger = false } = {}): Promise<Connection> {
     const socket = createConnection(path);
     const decoder = new FrameDecoder(DAEMON_FRAME_LIMIT_BYTES);
     return await new Promise<Connection>((resolve, reject) => {
@@ -56,18 +64,9 @@ export class Connection {
       const unanswered = () =>
         new ConnectionError('strange', `The daemon at "${path}" does not answer. Replace it with: ai-session daemon restart`);
       const timer = setTimeout(() => fail(unanswered()), HELLO_MS);
-      socket.once('connect', () => {
-        const hello: Hello = {
-          hello: {
-            protocol: PROTOCOL,
-            oldest: OLDEST_PROTOCOL,
-            build: VERSION,
-            pid: process.pid,
-            instance: randomBytes(8).toString('hex'),
-          },
-        };
-        socket.write(encodeJson(hello));
-      });
+      const hello: Hello = { hello: { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL, build: VERSION, pid: process.pid, instance: INSTANCE } };
+      // It goes out as soon as we are connected.
+      socket.write(encodeJson(hello));
       socket.on('error', (error: NodeJS.ErrnoException) => {
         // So many wait for it already that the system lets no more queue up.
         if (connection === null && error.code === 'EAGAIN') return fail(unanswered());
@@ -89,14 +88,8 @@ export class Connection {
             }
             const hello = frame.kind === 'json' ? readHello(frame.value) : null;
             if (!hello) return fail(new ConnectionError('strange', `What listens at "${path}" is not an ai-session daemon.`));
-            if (negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, hello) === null) {
-              return fail(
-                new ConnectionError(
-                  'strange',
-                  `This is ai-session ${VERSION} (protocol ${PROTOCOL}), the daemon is ${hello.build} (protocol ${hello.protocol}). Replace it with: ai-session daemon restart`,
-                ),
-              );
-            }
+            if (!toStranger && negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, hello) === null)
+              return fail(new ConnectionError('strange', noCommonProtocol(hello)));
             clearTimeout(timer);
             connection = new Connection(socket, hello);
             resolve(connection);
@@ -123,9 +116,20 @@ export class Connection {
     return this.#call('pane.attach', params, listener);
   }
 
-  /** Input for a pane that this connection follows. */
-  type(stream: number, bytes: Uint8Array): void {
-    if (!this.#lost) this.#socket.write(encodeStream({ kind: 'bytes', stream, offset: 0, bytes }));
+  /** `history.read`, likewise. */
+  read(params: CallParams<'history.read'>, listener: StreamListener): Promise<CallResult<'history.read'>> {
+    return this.#call('history.read', params, listener);
+  }
+
+  /** Input for a pane that this connection follows. `isRead` is called when the daemon has read it, in its place among all that is heard. */
+  type(stream: number, bytes: Uint8Array, isRead?: () => void): void {
+    if (this.#lost) return;
+    // In one write with what asks for it, so that a daemon that ends has read both or neither.
+    this.#socket.cork();
+    this.#socket.write(encodeStream({ kind: 'bytes', stream, offset: 0, bytes }));
+    // A daemon that does not know the call has read it too.
+    if (isRead) this.#ask('daemon.ping', {}, { resolve: isRead, reject: (error) => error instanceof WireError && isRead() });
+    this.#socket.uncork();
   }
 
   close(): void {
@@ -142,11 +146,13 @@ export class Connection {
 
   #call<N extends CallName>(method: N, params: CallParams<N>, listener?: StreamListener): Promise<CallResult<N>> {
     if (this.#lost) return Promise.reject(this.#lost);
+    return new Promise((resolve, reject) => this.#ask(method, params, { resolve, reject, ...(listener && { listener }) }));
+  }
+
+  #ask<N extends CallName>(method: N, params: CallParams<N>, caller: Waiting): void {
     const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, ...(listener && { listener }) });
-      this.#socket.write(encodeJson({ jsonrpc: '2.0', id, method, params }));
-    });
+    this.#waiting.set(id, caller);
+    this.#socket.write(encodeJson({ jsonrpc: '2.0', id, method, params }));
   }
 
   #hear(frame: Frame): void {
@@ -179,4 +185,12 @@ export class Connection {
     this.#waiting.clear();
     this.onLost(error);
   }
+}
+
+/** The way out is the last sentence. */
+function noCommonProtocol({ build, protocol }: Hello['hello']): string {
+  const both = `This is ai-session ${VERSION} (protocol ${PROTOCOL}), and the daemon is`;
+  return protocol > PROTOCOL
+    ? `${both} the newer ${build} (protocol ${protocol}): use that version here too. Or go back to this one with: ai-session daemon upgrade --force`
+    : `${both} ${build} (protocol ${protocol}). Replace it without ending programs with: ai-session daemon upgrade`;
 }

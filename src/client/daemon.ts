@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LOCK_BUSY } from '../base/lock-busy.ts';
 import { PACKAGE_FOLDER } from '../base/package.ts';
 import { homeProblem, type Paths } from '../config/paths.ts';
 import { checkSocket, makePrivateFolders, UnsafePathError } from '../config/private-folder.ts';
@@ -31,17 +32,26 @@ const START_MS = 20_000;
 /** From asking a daemon to end until it is made to. */
 const END_MS = 3000;
 const LOCK = join(PACKAGE_FOLDER, 'native', 'bin', 'lock');
-/** What `lock` exits with when somebody else holds it (EX_TEMPFAIL). */
-const LOCK_BUSY = 75;
 
-/** Connects to this home's daemon, starting one when nobody answers (unless `start` is false). Two clients that race start one. */
-export async function connect(paths: Paths, { start = true, limitMs = START_MS } = {}): Promise<Connection> {
+/**
+ * Connects to this home's daemon, starting one when nobody answers (unless `start` is false). Two clients that race start one. `patienceMs`:
+ * how long somebody else, who is about to start one, is given for it. `toStranger`: as `Connection.open` takes it.
+ */
+export async function connect(
+  paths: Paths,
+  { start = true, limitMs = START_MS, patienceMs = 0, toStranger = false } = {},
+): Promise<Connection> {
   const problem = homeProblem(paths);
   if (problem) throw new DaemonError('home', problem);
-  const deadline = Date.now() + limitMs;
+  const begun = Date.now();
+  const deadline = begun + limitMs;
   for (;;) {
-    const connection = await tryConnect(paths);
+    const connection = await tryConnect(paths, toStranger);
     if (connection) return connection;
+    if (Date.now() < begun + patienceMs) {
+      await delay(RETRY_MS);
+      continue;
+    }
     if (!start && isLocked(paths)) throw new DaemonBusyError(daemonPid(paths));
     if (!start) throw new DaemonError('not-running', `No daemon is running for "${paths.home}". Start one with: ai-session daemon start`);
     if (Date.now() > deadline)
@@ -123,9 +133,9 @@ function isLocked({ home }: Paths): boolean {
   return existsSync(LOCK) && existsSync(home) && spawnSync(LOCK, [realpathSync(home), 'true']).status === LOCK_BUSY;
 }
 
-async function tryConnect(paths: Paths): Promise<Connection | null> {
+async function tryConnect(paths: Paths, toStranger: boolean): Promise<Connection | null> {
   try {
-    return checkSocket(paths) && (await Connection.open(paths.socket));
+    return checkSocket(paths) && (await Connection.open(paths.socket, { toStranger }));
   } catch (error) {
     if (error instanceof UnsafePathError) throw new DaemonError('unsafe', error.message);
     if (error instanceof ConnectionError && error.reason === 'refused') return null;

@@ -14,6 +14,7 @@ export interface Paths {
   startLog: string;
   log: string;
   sessions: string;
+  snapshots: string;
   metadata: string;
   config: string;
 }
@@ -30,6 +31,7 @@ export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
     startLog: join(run, 'start.log'),
     log: join(home, 'logs', 'daemon.log'),
     sessions: join(home, 'sessions'),
+    snapshots: join(home, 'snapshots'),
     metadata: join(home, 'metadata'),
     config: join(home, 'config.yaml'),
   };

@@ -20,6 +20,25 @@ export const SETTINGS = {
     z.enum(['unseen', 'always', 'never']),
     'unseen',
   ),
+  'sessions.restart': setting(
+    'What becomes of a session whose program was lost with the machine: never, ask (ai-session restore starts it again) or always.',
+    z.enum(['never', 'ask', 'always']),
+    'ask',
+  ),
+  'history.keep': setting('Keep everything that programs print, in a journal. Each session can say otherwise.', z.boolean(), true),
+  'history.when_full': setting(
+    'When the disk takes no more: gap lets the program go on and records what is missing, block keeps it waiting.',
+    z.enum(['gap', 'block']),
+    'gap',
+  ),
+  'history.level': setting('How hard finished output is compressed, as zstd counts.', z.int().min(1).max(19), 3),
+  'history.pane_mb': setting('Megabytes on disk for one pane; the oldest output goes first.', z.int().min(16).max(1_000_000), 256),
+  'history.total_mb': setting('Megabytes on disk for all history; ended sessions go first.', z.int().min(64).max(10_000_000), 4096),
+  'history.keep_days': setting(
+    'Days for which the history of a session that was ended or removed is kept.',
+    z.int().min(0).max(36_500),
+    30,
+  ),
   'log.level': setting('How much the daemon logs.', z.enum(['debug', 'info', 'warn', 'error']), 'info'),
 };
 

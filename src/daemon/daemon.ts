@@ -8,14 +8,30 @@ import type { LiveSettings } from '../config/settings.ts';
 import type { DaemonStatus } from '../wire/calls.ts';
 import type { Event, EventBody } from '../wire/events.ts';
 import { PROTOCOL } from '../wire/version.ts';
+import { History } from './history/history.ts';
 import { writeFileAtomic } from './persistence/atomic-file.ts';
 import { Counters } from './persistence/counters.ts';
+import { Journals } from './persistence/journal/journals.ts';
+import type { Vault } from './persistence/vault/vault.ts';
 import { RunFolder } from './run-folder.ts';
+import { Encryption } from './security/encryption.ts';
 import { INSTANCE } from './server/connection.ts';
 import { dispatcher } from './server/dispatch.ts';
 import { UnixSocketServer } from './server/unix-socket.ts';
+import { Archive } from './session/archive.ts';
+import { journalPlace } from './session/journal-place.ts';
+import { launchPurpose } from './session/launch.ts';
+import { Restoring } from './session/restoring.ts';
+import { screenPurpose } from './session/saved-screen.ts';
 import { Sessions } from './session/sessions.ts';
+import { Snapshots } from './session/snapshots.ts';
 import type { Handlers } from './subsystem.ts';
+
+const MEGABYTE = 1 << 20;
+const DAY_MS = 86_400_000;
+
+/** What calls at work get to be answered before the daemon ends. */
+const DRAIN_MS = 2000;
 
 /** The daemon: its subsystems in order, their calls in one table, and their end in reverse. */
 export class Daemon implements AsyncDisposable {
@@ -24,15 +40,21 @@ export class Daemon implements AsyncDisposable {
   readonly #settings: LiveSettings;
   readonly #sessions: Sessions;
   readonly #server: UnixSocketServer;
+  readonly #journals: Journals;
+  readonly #archive: Archive;
+  readonly #restoring: Restoring;
+  readonly #history: History;
+  readonly #encryption: Encryption;
   readonly #startedAt = Date.now();
   readonly #holder = builtHolder();
   #runFolder: RunFolder | null = null;
   #seq = 0;
   #ending: Promise<void> | null = null;
+  #collecting: NodeJS.Timeout | null = null;
   /** Called when it has ended by a call, not by a signal. */
   onStopped: () => void = () => {};
 
-  constructor({ paths, settings, log }: { paths: Paths; settings: LiveSettings; log: Log }) {
+  constructor({ paths, settings, log, vault }: { paths: Paths; settings: LiveSettings; log: Log; vault: Vault | null }) {
     this.#paths = paths;
     this.#log = log;
     this.#settings = settings;
@@ -42,11 +64,64 @@ export class Daemon implements AsyncDisposable {
     // Time as well as the count, so that a daemon whose counters were lost is still newer than the one its holders knew.
     const epoch = counters.next('epoch', Date.now());
     const emit = (body: EventBody) => this.#emit(body);
-    this.#sessions = new Sessions({ paths, settings, log, emit, epoch, counters, holder: this.#holder });
+    const archive = new Archive(paths);
+    this.#archive = archive;
+    this.#journals = new Journals({
+      vault,
+      level: settings.now.settings['history.level'],
+      limits: () => {
+        const { settings: now } = settings.now;
+        return { paneBytes: now['history.pane_mb'] * MEGABYTE, totalBytes: now['history.total_mb'] * MEGABYTE };
+      },
+      elsewhere: {
+        get bytes() {
+          return archive.bytes;
+        },
+        free: (bytes) => archive.collect({ bytes }).reduce((sum, one) => sum + one.bytes, 0),
+      },
+      onDropped: (bytes) => {
+        log.info('the oldest output was dropped', { bytes });
+        emit({ event: 'history.dropped', bytes });
+      },
+    });
+    this.#sessions = new Sessions({
+      paths,
+      settings,
+      log,
+      emit,
+      epoch,
+      counters,
+      holder: this.#holder,
+      journals: this.#journals,
+      archive,
+    });
+    const snapshots = new Snapshots({
+      sessions: this.#sessions,
+      paths,
+      counters,
+      vault,
+      log,
+      level: settings.now.settings['history.level'],
+    });
+    this.#restoring = new Restoring({ sessions: this.#sessions, log, paths, vault, emit, snapshots, settings });
+    this.#history = new History({ sessions: this.#sessions, archive, paths, settings, vault, log });
+    this.#encryption = new Encryption({
+      paths,
+      log,
+      vault,
+      journals: this.#journals,
+      blobsOf: (session, pane) => ({ 'screen.vt': screenPurpose(session, pane), 'launch.json': launchPurpose(session) }),
+      purposeOf: (session, pane) => journalPlace({ folder: '', session, pane }).purpose,
+    });
     const handlers: Handlers = {
       ...this.#sessions.calls,
+      ...this.#restoring.calls,
+      ...snapshots.calls,
+      ...this.#history.calls,
+      ...this.#encryption.calls,
       'daemon.status': () => this.#status(),
-      'daemon.stop': ({ killSessions }) => this.#stop(killSessions),
+      'daemon.ping': () => ({}),
+      'daemon.stop': ({ killSessions, replace }) => this.#stop(killSessions, replace),
       'event.follow': (_, caller) => {
         caller.hearEvents();
         return { seq: this.#seq };
@@ -59,11 +134,14 @@ export class Daemon implements AsyncDisposable {
   async start(): Promise<void> {
     for (const problem of this.#settings.now.problems) this.#log.warn('a setting was not taken', { problem });
     await this.#sessions.restore();
+    this.#collect();
     await this.#server.listen();
     this.#runFolder = new RunFolder(this.#paths, () => void this.#mend());
     const who = { pid: process.pid, instance: INSTANCE, socket: this.#paths.socket, protocol: PROTOCOL, build: VERSION };
     writeFileAtomic(this.#paths.daemonJson, `${JSON.stringify(who)}\n`);
     this.#log.info('listening', { socket: this.#paths.socket, sessions: this.#sessions.all.length, build: VERSION, node: process.version });
+    await this.#restoring.comeBack();
+    void this.#encryption.bringUpToDate().catch((error) => this.#log.incident('encryption could not be brought up to date', error));
   }
 
   /** In order: no new clients, screens saved, holders let go. */
@@ -86,8 +164,13 @@ export class Daemon implements AsyncDisposable {
   async #end(): Promise<void> {
     this.#runFolder?.[Symbol.dispose]();
     this.#emit({ event: 'daemon.stopping', because: 'asked to' });
+    await this.#server.drain(DRAIN_MS);
+    this.#server.closeDoor();
+    if (this.#collecting) clearInterval(this.#collecting);
     await this.#sessions[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
+    // What is being compressed is finished while nobody can meet us any more.
+    await this.#journals[Symbol.asyncDispose]();
     try {
       // Only ours: a daemon that came after us wrote its own.
       if (JSON.parse(readFileSync(this.#paths.daemonJson, 'utf8')).instance === INSTANCE) unlinkSync(this.#paths.daemonJson);
@@ -95,6 +178,14 @@ export class Daemon implements AsyncDisposable {
       // Gone already.
     }
     this.#log.info('stopped');
+  }
+
+  /** Once a day, for a daemon that stays for months. */
+  #collect(): void {
+    this.#collecting ??= setInterval(() => this.#collect(), DAY_MS).unref();
+    const keepDays = this.#settings.now.settings['history.keep_days'];
+    const gone = this.#archive.collect({ before: Date.now() - keepDays * DAY_MS });
+    if (gone.length > 0) this.#log.info('old history was collected', { sessions: gone.map(({ record }) => record.id) });
   }
 
   #emit(body: EventBody): void {
@@ -124,7 +215,8 @@ export class Daemon implements AsyncDisposable {
     };
   }
 
-  async #stop(killSessions: boolean) {
+  async #stop(killSessions: boolean, replace: boolean) {
+    this.#sessions.isReplaced = replace;
     const running = this.#sessions.all.filter(({ isEnded }) => !isEnded);
     const ends = killSessions ? await this.#sessions.kill(this.#sessions.all, false) : [];
     // The answer goes out first; ending closes the connection that asked.

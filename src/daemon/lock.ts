@@ -1,8 +1,5 @@
 import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 
-/** EX_TEMPFAIL of sysexits(3): what `native/lock` exits with too when somebody else holds the lock. */
-export const LOCK_BUSY = 75;
-
 /**
  * The lock for machines where `native/lock` could not be built: a file that names its owner by pid and start time. A file is weaker than a
  * descriptor, since a dead owner's has to be taken away; that is done by renaming, so that of two who find it stale only one gets it.

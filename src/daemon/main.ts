@@ -1,10 +1,13 @@
 import { writeSync } from 'node:fs';
+import { LOCK_BUSY } from '../base/lock-busy.ts';
 import { openLog } from '../base/log.ts';
 import { homeProblem, pathsFor } from '../config/paths.ts';
 import { makePrivateFolders } from '../config/private-folder.ts';
 import { LiveSettings } from '../config/settings.ts';
 import { Daemon } from './daemon.ts';
-import { LOCK_BUSY, takeFileLock } from './lock.ts';
+import { takeFileLock } from './lock.ts';
+import type { Vault } from './persistence/vault/vault.ts';
+import { unlockHome } from './unlock.ts';
 
 /** The daemon's process: lock, log, daemon, signals, and one line on standard output when it listens. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -27,10 +30,21 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => void log.incident('uncaught exception', error));
   process.on('unhandledRejection', (error) => void log.incident('unhandled rejection', error));
   process.on('SIGHUP', () => {});
+  // A file that may not grow (ulimit -f) is a full disk, and no reason to end.
+  process.on('SIGXFSZ', () => {});
 
+  let vault: Vault | null;
+  try {
+    vault = await unlockHome(paths, (text) => writeSync(1, text));
+  } catch (error) {
+    // What a person can mend is no incident.
+    log.warn('the daemon did not start: history is locked', { because: (error as Error).message });
+    unlock();
+    return fail((error as Error).message);
+  }
   let daemon: Daemon;
   try {
-    daemon = new Daemon({ paths, settings, log });
+    daemon = new Daemon({ paths, settings, log, vault });
     await daemon.start();
   } catch (error) {
     log.incident('the daemon could not start', error);

@@ -14,8 +14,18 @@ export const CALLS = {
   'daemon.stop': call({
     since: 1,
     does: 'Stop the daemon. Programs go on for the next one, unless they are to be ended too.',
-    params: z.object({ killSessions: z.boolean().default(false) }),
+    params: z.object({
+      killSessions: z.boolean().default(false),
+      /** Another daemon follows at once: who is attached waits for it. */
+      replace: z.boolean().default(false),
+    }),
     result: z.object({ pid: z.number(), ended: z.array(z.string()), left: z.array(z.string()), survivors: z.array(z.number()) }),
+  }),
+  'daemon.ping': call({
+    since: 1,
+    does: 'Answer: everything that this connection has sent before has been read.',
+    params: z.object({}),
+    result: z.object({}),
   }),
   'session.create': call({
     since: 1,
@@ -32,6 +42,9 @@ export const CALLS = {
       rows: size().default(24),
       role: z.string().max(100).optional(),
       openFiles: z.int().min(1).optional(),
+      /** Whether its output is kept; the setting says when this does not. */
+      history: z.boolean().optional(),
+      restart: z.enum(['never', 'ask', 'always']).optional(),
     }),
     result: sessionInfo(),
   }),
@@ -49,6 +62,23 @@ export const CALLS = {
     params: z.object({ sessions: z.array(z.string()).min(1), force: z.boolean().default(false) }),
     result: z.object({
       killed: z.array(z.object({ id: z.string(), name: z.string(), signals: z.array(z.string()), survivors: z.array(z.number()) })),
+    }),
+  }),
+  'session.restore': call({
+    since: 1,
+    does: 'Start the program of a session again that has ended or was lost: same folder, environment, screen, and an agent’s conversation.',
+    params: z.object({
+      session: z.string().optional(),
+      all: z.boolean().default(false),
+      cwd: z.string().optional(),
+      /** A snapshot, by id or label, which becomes a session of its own. */
+      from: z.string().optional(),
+      /** The name of that session. */
+      name: z.string().optional(),
+    }),
+    result: z.object({
+      restored: z.array(z.object({ session: sessionInfo(), notes: z.array(z.string()) })),
+      refused: z.array(z.object({ id: z.string(), name: z.string(), because: z.string() })),
     }),
   }),
   'pane.write': call({
@@ -104,6 +134,8 @@ export const CALLS = {
       readOnly: z.boolean().default(false),
       detachOthers: z.boolean().default(false),
       history: z.boolean().default(true),
+      /** The terminal shows this pane already, by an earlier daemon: what it shows is replaced, and nothing of it goes to its scrollback. */
+      shown: z.boolean().default(false),
     }),
     result: z.object({ stream: z.number(), session: sessionInfo(), prefix: z.string() }),
   }),
@@ -112,6 +144,96 @@ export const CALLS = {
     since: 1,
     does: "Tell that the follower's terminal has another size now.",
     params: z.object({ stream: z.int(), cols: size(), rows: size() }),
+    result: z.object({}),
+  }),
+  'history.read': call({
+    since: 1,
+    does: 'Read what a session printed, ended ones included: a stream of frames, which ends with "complete".',
+    params: target({
+      format: z.enum(['text', 'ansi', 'raw', 'json', 'asciicast', 'html']).default('text'),
+      /** Milliseconds since 1970. */
+      since: z.number().optional(),
+      /** Only so many of the last lines. */
+      lines: z.int().min(0).max(1_000_000).optional(),
+      /** Go on as it is written, until the program ends. */
+      follow: z.boolean().default(false),
+    }),
+    result: z.object({ stream: z.number(), session: z.object({ id: z.string(), name: z.string() }) }),
+  }),
+  'history.list': call({
+    since: 1,
+    does: 'List the sessions that are in no list any more and whose history is kept.',
+    params: z.object({}),
+    result: z.object({
+      sessions: z.array(
+        z.object({
+          id: z.string(),
+          name: z.string(),
+          command: z.array(z.string()),
+          cwd: z.string(),
+          createdAt: z.number(),
+          endedAt: z.number().nullable(),
+          exitCode: z.number().nullable(),
+          archivedAt: z.number(),
+          bytes: z.number(),
+        }),
+      ),
+    }),
+  }),
+  'history.collect': call({
+    since: 1,
+    does: 'Forget the history of archived sessions: of one, of all, or of those that are older than some days.',
+    params: z.object({
+      session: z.string().optional(),
+      all: z.boolean().default(false),
+      keepDays: z.number().min(0).optional(),
+      isDryRun: z.boolean().default(false),
+    }),
+    result: z.object({ collected: z.array(z.object({ id: z.string(), name: z.string(), bytes: z.number() })), bytes: z.number() }),
+  }),
+  'snapshot.create': call({
+    since: 1,
+    does: 'Keep the screen, environment, folder, checked out commit and place in the journal of a session, to come back to.',
+    params: target({ label: z.string().min(1).max(200).optional() }),
+    result: snapshotInfo(),
+  }),
+  'snapshot.list': call({
+    since: 1,
+    does: 'List the snapshots of a session, or all.',
+    params: z.object({ session: z.string().optional() }),
+    result: z.object({ snapshots: z.array(snapshotInfo()) }),
+  }),
+  'snapshot.remove': call({
+    since: 1,
+    does: 'Forget a snapshot.',
+    params: z.object({ snapshot: z.string() }),
+    result: z.object({}),
+  }),
+  'encryption.status': call({
+    since: 1,
+    does: 'Say whether history is encrypted on the disk, and with which keys.',
+    params: z.object({}),
+    result: z.object({
+      isOn: z.boolean(),
+      source: z.enum(['passphrase', 'key-file', 'os-keyring']).nullable(),
+      keyFile: z.string().nullable(),
+      keys: z.array(z.object({ id: z.string(), createdAt: z.number(), retiredAt: z.number().nullable() })),
+      /** Files that are not as encryption would have them now; null while they are being looked at. */
+      left: z.number().nullable(),
+    }),
+  }),
+  'encryption.change': call({
+    since: 1,
+    does: 'Turn encryption at rest on or off, or give it another key. The next daemon brings what is on the disk up to date.',
+    params: z.object({
+      action: z.enum(['enable', 'disable', 'rotate']),
+      /** What unlocks the keys from now on. */
+      source: z.enum(['passphrase', 'key-file', 'os-keyring']).optional(),
+      /** The passphrase that unlocks them now. */
+      passphrase: z.string().max(10_000).optional(),
+      newPassphrase: z.string().max(10_000).optional(),
+      keyFile: z.string().optional(),
+    }),
     result: z.object({}),
   }),
   'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
@@ -163,6 +285,19 @@ function sessionInfo() {
     createdAt: z.number(),
     activeAt: z.number(),
     endedAt: z.number().nullable(),
+  });
+}
+
+function snapshotInfo() {
+  return z.object({
+    id: z.string(),
+    label: z.string().nullable(),
+    at: z.number(),
+    session: z.string(),
+    name: z.string(),
+    cwd: z.string(),
+    git: z.object({ branch: z.string().nullable(), commit: z.string().nullable() }).nullable(),
+    status: z.string(),
   });
 }
 

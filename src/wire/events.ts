@@ -5,6 +5,7 @@ export type EventBody =
   | { event: 'daemon.stopping'; because: string }
   | { event: 'session.started'; session: string; name: string; pid: number | null }
   | { event: 'session.adopted'; session: string; name: string; pid: number | null }
+  | { event: 'session.restored'; session: string; name: string; pid: number | null; notes: readonly string[] }
   | { event: 'session.renamed'; session: string; name: string; from: string }
   | { event: 'session.resized'; session: string; name: string; cols: number; rows: number }
   | { event: 'session.titled'; session: string; name: string; title: string }
@@ -17,6 +18,12 @@ export type EventBody =
       exitCode: number | null;
       signal: string | null;
     }
+  /** Output that ended the daemon again and again is left out of the screen. */
+  | { event: 'session.quarantined'; session: string; name: string; from: number; to: number }
+  /** The disk takes no output, or does again. */
+  | { event: 'history.failing' | 'history.recovered'; session: string; name: string; because: string | null }
+  /** The oldest output was dropped to stay within a limit. */
+  | { event: 'history.dropped'; bytes: number }
   | { event: 'session.removed'; session: string; name: string }
   | { event: 'client.attached'; session: string; name: string; stream: number; readOnly: boolean }
   | { event: 'client.detached'; session: string; name: string; stream: number; because: string };
@@ -24,7 +31,7 @@ export type EventBody =
 /** What a follower is told about its own stream; the last thing it hears. */
 export interface StreamEnd {
   stream: number;
-  because: 'detached' | 'taken over' | 'session ended' | 'session removed' | 'daemon stopping' | 'failed';
+  because: 'detached' | 'taken over' | 'session ended' | 'session removed' | 'daemon stopping' | 'complete' | 'daemon replaced' | 'failed';
   exitCode: number | null;
   signal: string | null;
 }

@@ -12,6 +12,13 @@ const DEFAULTS = {
   'scrollback.lines': 2000,
   'pty.backend': 'auto',
   'sessions.keep_ended': 'unseen',
+  'sessions.restart': 'ask',
+  'history.keep': true,
+  'history.when_full': 'gap',
+  'history.level': 3,
+  'history.pane_mb': 256,
+  'history.total_mb': 4096,
+  'history.keep_days': 30,
   'log.level': 'info',
 };
 
@@ -52,7 +59,8 @@ test('a file sets what it names', () => {
     'shell: { command: /bin/zsh, login: true }',
     'scrollback:\n  lines: 50',
     'pty.backend: node-pty',
-    'sessions: { keep_ended: always }',
+    'sessions: { keep_ended: always, restart: never }',
+    'history: { keep: false, when_full: block, level: 9, pane_mb: 16, total_mb: 64, keep_days: 0 }',
     'log: { level: debug }',
   ];
   expect(load(text.join('\n'))).toEqual({
@@ -63,6 +71,13 @@ test('a file sets what it names', () => {
       'scrollback.lines': 50,
       'pty.backend': 'node-pty',
       'sessions.keep_ended': 'always',
+      'sessions.restart': 'never',
+      'history.keep': false,
+      'history.when_full': 'block',
+      'history.level': 9,
+      'history.pane_mb': 16,
+      'history.total_mb': 64,
+      'history.keep_days': 0,
       'log.level': 'debug',
     },
     problems: [],

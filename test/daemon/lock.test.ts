@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LOCK_BUSY, takeFileLock } from '../../src/daemon/lock.ts';
+import { LOCK_BUSY } from '../../src/base/lock-busy.ts';
+import { takeFileLock } from '../../src/daemon/lock.ts';
 
 let folder: string;
 let path: string;

@@ -49,7 +49,12 @@ test('a daemon of another version that will not end is made to', async () => {
   });
   const ended = once(stranger, 'exit');
   await once(stranger.stdout, 'data');
-  expect(await rig.run(['daemon', 'status'])).toMatchObject({ code: 4, stderr: expect.stringContaining('ai-session daemon restart') });
+  expect(await rig.run(['daemon', 'status'])).toMatchObject({
+    code: 4,
+    stderr: expect.stringMatching(
+      /^This is ai-session \S+ \(protocol 1\), and the daemon is the newer 99.0.0 \(protocol 999\): use that version here too. Or go back to this one with: ai-session daemon upgrade --force\n$/,
+    ),
+  });
   expect(await rig.run(['daemon', 'stop', '--json'])).toMatchObject({
     code: 0,
     stdout: `{"pid":${stranger.pid},"ended":[],"left":[],"survivors":[]}\n`,

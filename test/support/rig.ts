@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,7 @@ export class Rig implements AsyncDisposable {
   readonly #theatre: PuppetTheatre;
   readonly #connections: Connection[] = [];
   readonly #terminals: TestTerminal[] = [];
+  readonly #followings: Following[] = [];
 
   static async start({ config, environment = {} }: { config?: string; environment?: Record<string, string> } = {}): Promise<Rig> {
     return new Rig(await PuppetTheatre.open(), config, environment);
@@ -117,6 +118,18 @@ export class Rig implements AsyncDisposable {
     });
   }
 
+  /** The command line as `run` runs it, for a command that goes on: what it prints can be waited for. It is ended with the rig. */
+  async follow(args: readonly string[]): Promise<Following> {
+    const child = spawn(process.execPath, [join(ROOT, 'bin', 'ai-session'), ...args], {
+      cwd: this.home,
+      env: this.environment,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const following = new Following(child);
+    this.#followings.push(following);
+    return following;
+  }
+
   /** A real terminal with a program in it: the command line, unless another is named. */
   async terminal(
     args: readonly string[],
@@ -135,6 +148,8 @@ export class Rig implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) connection.close();
+    for (const following of this.#followings) following.kill();
+    for (const following of this.#followings) await following.ended;
     for (const terminal of this.#terminals) await terminal[Symbol.asyncDispose]();
     const stopped = await this.run(['daemon', 'stop', '--kill-sessions', '--json']);
     await this.#theatre[Symbol.asyncDispose]();
@@ -150,6 +165,41 @@ export class Rig implements AsyncDisposable {
 
   /** Set by a test that makes the daemon meet a bug on purpose. */
   expectsIncidents = false;
+}
+
+/** A command line that goes on, and what it has printed so far. */
+export class Following {
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+  text = '';
+  /** The exit code; null when it was killed. */
+  readonly ended: Promise<number | null>;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.text += text;
+      for (const check of this.#waiting) check();
+    });
+    this.ended = new Promise((resolve) => child.once('close', resolve));
+  }
+
+  /** Waits until this has been printed. */
+  async shows(wanted: string): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const check = () => {
+        if (!this.text.includes(wanted)) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
 }
 
 /** Every process whose environment names this home. */

@@ -58,6 +58,18 @@ export class UserTerminal {
     this.#out.write(bytes);
   }
 
+  /**
+   * One line over the bottom of whatever is shown, until the screen is painted anew. Not above the picture: a line of its own would scroll
+   * the screen, and what scrolls away stays in the terminal for good. Not in the title either, which many terminals do not show. The bytes
+   * before may have been cut anywhere, so strings are ended, and modes that would bend the line are unset: the painting sets its own.
+   */
+  notice(text: string, { rings = false } = {}): void {
+    if (!this.#isOpen) return;
+    const { cols, rows } = this.size;
+    const bare = '\x1b\\\x1b[?2026l\x1b[?6l\x1b[r\x1b[4l\x1b[?7l\x1b(B\x0f';
+    this.#out.write(`${bare}\x1b[${rows};1H\x1b[0;7m\x1b[2K${text.slice(0, cols - 1)}\x1b[m${rings ? '\x07' : ''}`);
+  }
+
   close(): void {
     if (!this.#isOpen) return;
     this.#restore();

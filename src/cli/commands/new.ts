@@ -14,6 +14,8 @@ interface Options {
   x?: number;
   y?: number;
   role?: string;
+  history: boolean;
+  restart?: 'never' | 'ask' | 'always';
   json?: boolean;
 }
 
@@ -28,6 +30,8 @@ export function define(command: Command, argv: string[]): void {
     .option('-x <cols>', 'width when detached (default 80)', columns)
     .option('-y <rows>', 'height when detached (default 24)', rows)
     .option('--role <role>', 'what this session is for, shown in lists')
+    .option('--no-history', 'keep nothing of what it prints on the disk')
+    .option('--restart <policy>', 'after a reboot: never, ask (the default) or always', restartPolicy)
     .option('--json', 'print the session as JSON, and do not attach')
     .addHelpText('after', '\nThe command is run as it is, with no shell between; without one you get your own shell ($SHELL).')
     .action((name: string | undefined, options: Options) => run(name, options, argv));
@@ -56,11 +60,19 @@ async function run(operand: string | undefined, options: Options, argv: string[]
       rows: (isAttached ? process.stdout.rows : options.y) || 24,
       ...(options.role !== undefined && { role: options.role }),
       ...(openFiles !== null && { openFiles }),
+      ...(!options.history && { history: false }),
+      ...(options.restart && { restart: options.restart }),
     });
     if (options.json) printJson(session);
     else if (isAttached) process.exitCode = await attach(daemon, { session: session.id, readOnly: false, detachOthers: false });
     else print(session.name);
   });
+}
+
+function restartPolicy(text: string): 'never' | 'ask' | 'always' {
+  if (text !== 'never' && text !== 'ask' && text !== 'always')
+    throw new UsageError(`"${text}" is no restart policy: use never, ask or always.`);
+  return text;
 }
 
 function variable(text: string, before: Record<string, string>): Record<string, string> {

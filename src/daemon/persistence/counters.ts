@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { writeFileAtomic } from './atomic-file.ts';
 
-type Name = 'session' | 'pane' | 'epoch';
+type Name = 'session' | 'pane' | 'epoch' | 'snapshot';
 
 /** Numbers that only go up and are never given twice, whatever was deleted in between. Written before they are used. */
 export class Counters {

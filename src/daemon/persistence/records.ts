@@ -6,7 +6,8 @@ import { writeFileAtomic } from './atomic-file.ts';
  * What is on disk of a session: `sessions/{n}/state.json`. The format has its own version, because it outlives every socket. A change that an
  * older reader would misread raises VERSION and adds a named step to MIGRATIONS.
  */
-const VERSION = 1;
+export const RECORD_VERSION = 2;
+const VERSION = RECORD_VERSION;
 
 const sessionRecord = z.object({
   version: z.literal(VERSION),
@@ -26,7 +27,19 @@ const sessionRecord = z.object({
   createdAt: z.number(),
   activeAt: z.number(),
   title: z.string(),
-  /** The saved screen (`screen.vt`) stands for every byte before this offset; null when there is none. */
+  /** Whether its output is kept in a journal. */
+  history: z.boolean(),
+  /** What becomes of it when its program was lost with the machine. */
+  restart: z.enum(['never', 'ask', 'always']),
+  /** The conversation of a coding agent in it, by which it can be taken up again. */
+  conversation: z.object({ agent: z.string(), id: z.string() }).nullable(),
+  /** Panes that this session had before, from the first: each has a journal of its own. */
+  earlierPanes: z.array(z.string().regex(/^%\d+$/)),
+  /** When it was started again, and when that ended (null: it runs); the last few. Milliseconds since 1970. */
+  restores: z.array(z.object({ at: z.number(), endedAt: z.number().nullable() })),
+  /** It is in no list any more, only in searches and logs; milliseconds since 1970. */
+  archivedAt: z.number().nullable(),
+  /** Of a record that was of version 1: the saved screen, which did not describe itself then, stands for every byte before this offset. */
   screenOffset: z.number().nullable(),
   ended: z
     .object({
@@ -42,7 +55,14 @@ const sessionRecord = z.object({
 export type SessionRecord = z.output<typeof sessionRecord>;
 
 /** From version n to n + 1, in order: what each did is its name. */
-const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {};
+const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {
+  1: keepsHistory,
+};
+
+/** Sessions keep what they print, can be taken up again, and are archived when they end. */
+function keepsHistory(record: Record<string, unknown>): Record<string, unknown> {
+  return { ...record, version: 2, history: true, restart: 'ask', conversation: null, earlierPanes: [], restores: [], archivedAt: null };
+}
 
 /** Throws a sentence when the file is damaged or newer than this build; it is left as it is. */
 export function readSessionRecord(file: string): SessionRecord {

@@ -39,10 +39,14 @@ export class Connection {
   readonly #streams = new Map<number, OpenStream>();
   #nextStream = 1;
   #hasSaidHello = false;
+  /** For a client without a protocol in common. It may end this daemon, in the oldest words for that, so that it gets another one. */
+  #refusal: WireError | null = null;
   #hearsEvents = false;
   #callsAtWork = 0;
   #patience: NodeJS.Timeout | null = null;
   onClosed: () => void = () => {};
+  /** Called when the last of its calls has been answered. */
+  onIdle: () => void = () => {};
 
   constructor(socket: Socket, dispatch: Dispatch, log: Log) {
     this.#socket = socket;
@@ -60,6 +64,10 @@ export class Connection {
     if (!this.#hearsEvents) return;
     this.#notify({ method: 'event', params: event });
     if (this.#socket.writableLength > EVENT_LIMIT_BYTES) this.#cut('it does not read its events');
+  }
+
+  get isAtWork(): boolean {
+    return this.#callsAtWork > 0;
   }
 
   /** Ends after what was sent has gone out. */
@@ -85,7 +93,7 @@ export class Connection {
           this.#hear(value);
           continue;
         }
-        if (!this.#hasSaidHello) return;
+        if (!this.#hasSaidHello || this.#refusal) return;
         // Each frame has its own time: who finishes them goes on.
         if (n > 0 || !this.#decoder.isMidFrame) this.#stopWaiting();
         if (this.#decoder.isMidFrame) this.#waitFor('the rest of a frame');
@@ -122,18 +130,14 @@ export class Connection {
   #greet(frame: Frame): void {
     const theirs = frame.kind === 'json' ? readHello(frame.value) : null;
     if (!theirs) return this.#refuse(new WireError('bad-request', 'The first message must be a hello.'));
-    this.#stopWaiting();
     this.#hasSaidHello = true;
     const ours: Hello = { hello: { protocol: PROTOCOL, oldest: OLDEST_PROTOCOL, build: VERSION, pid: process.pid, instance: INSTANCE } };
     this.#socket.write(encodeJson(ours));
-    if (negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, theirs) === null) {
-      this.#refuse(
-        new WireError(
-          'version',
-          `The daemon is ${VERSION} (protocol ${PROTOCOL}), the client is ${theirs.build} (protocol ${theirs.protocol}).`,
-        ),
-      );
-    }
+    if (negotiate({ protocol: PROTOCOL, oldest: OLDEST_PROTOCOL }, theirs) !== null) return this.#stopWaiting();
+    this.#refusal = new WireError(
+      'version',
+      `The daemon is ${VERSION} (protocol ${PROTOCOL}), the client is ${theirs.build} (protocol ${theirs.protocol}).`,
+    );
   }
 
   /** A call: the answer is sent before anything of the streams that it opened. */
@@ -145,6 +149,7 @@ export class Connection {
     if ((typeof id !== 'number' && typeof id !== 'string') || typeof method !== 'string') {
       return this.#refuse(new WireError('bad-request', 'A message must be a call with an id and a method.'));
     }
+    if (this.#refusal && method !== 'daemon.stop') return this.#refuse(this.#refusal);
     if (this.#callsAtWork >= CALLS_LIMIT)
       return this.#send({
         id,
@@ -160,6 +165,7 @@ export class Connection {
     } finally {
       this.#callsAtWork--;
       for (const stream of opened) stream.release();
+      if (!this.isAtWork) this.onIdle();
     }
   }
 

@@ -19,6 +19,7 @@ export class UnixSocketServer {
   readonly #connections = new Set<Connection>();
   #server: Server | null = null;
   #inode = 0;
+  #onIdle: () => void = () => {};
 
   constructor({ path, dispatch, log }: { path: string; dispatch: Dispatch; log: Log }) {
     this.#path = path;
@@ -48,11 +49,28 @@ export class UnixSocketServer {
     for (const connection of this.#connections) connection.tell(event);
   }
 
+  /** Takes nobody new: who comes now finds no daemon, and starts the next one. Those who are connected stay. */
+  closeDoor(): void {
+    this.#server?.close();
+  }
+
+  /** Waits until every call has been answered, or for so long. */
+  async drain(limitMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, limitMs);
+      this.#onIdle = () => {
+        if ([...this.#connections].some(({ isAtWork }) => isAtWork)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#onIdle();
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const server = this.#server;
     this.#server = null;
     if (!server) return;
-    // Closing removes the socket's file: from now on a client finds nobody, and starts the next daemon.
     const isClosed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of this.#connections) connection.end();
     // A client that does not read (a frozen ssh is enough) gets no more time than this.
@@ -92,6 +110,10 @@ export class UnixSocketServer {
     }
     const connection = new Connection(socket, this.#dispatch, this.#log);
     this.#connections.add(connection);
-    connection.onClosed = () => this.#connections.delete(connection);
+    connection.onClosed = () => {
+      this.#connections.delete(connection);
+      this.#onIdle();
+    };
+    connection.onIdle = () => this.#onIdle();
   }
 }

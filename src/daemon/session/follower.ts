@@ -31,10 +31,18 @@ export class Follower {
   #isLeader = false;
   #at = 0;
   /** Whether its terminal shows this pane already: then nothing of its own is left to keep. */
-  #isShown = false;
+  #isShown: boolean;
   #repaint: NodeJS.Timeout | null = null;
 
-  constructor({ stream, screen, cols, rows, readOnly }: { stream: Stream; screen: Screen; cols: number; rows: number; readOnly: boolean }) {
+  constructor({
+    stream,
+    screen,
+    cols,
+    rows,
+    readOnly,
+    shown,
+  }: { stream: Stream; screen: Screen; cols: number; rows: number; readOnly: boolean; shown: boolean }) {
+    this.#isShown = shown;
     this.stream = stream;
     this.readOnly = readOnly;
     this.#screen = screen;

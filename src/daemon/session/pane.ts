@@ -1,9 +1,13 @@
 import { WireError } from '../../wire/errors.ts';
 import type { StreamEnd } from '../../wire/events.ts';
+import { RESET_TERMINAL } from '../../wire/terminal-reset.ts';
+import type { Entry } from '../persistence/journal/entry.ts';
+import type { Journal } from '../persistence/journal/journal.ts';
 import type { Stream, StreamSink } from '../subsystem.ts';
 import type { Exit, Pty, PtyListener } from '../terminal/pty.ts';
 import { Screen } from '../terminal/screen.ts';
 import { Follower } from './follower.ts';
+import type { SavedScreen } from './saved-screen.ts';
 import { isTyping } from './typing.ts';
 
 /** Unparsed output at which we stop reading the program, and at which we read again. A snapshot has to parse what waits, so this bounds how long an attach can hold up everybody else: about 10 ms. */
@@ -25,6 +29,7 @@ export type PaneState =
   | { is: 'ended'; how: 'exited' | 'failed' | 'lost'; exit: Exit; because: string | null };
 
 export interface PaneNews {
+  wrote(bytes: number): void;
   resized(cols: number, rows: number): void;
   titled(title: string): void;
   rang(): void;
@@ -39,13 +44,18 @@ export interface PaneNews {
 export class Pane {
   readonly id: string;
   readonly screen: Screen;
+  /** Where every byte goes first; null for a session that keeps no history. */
+  readonly journal: Journal | null;
   readonly #news: PaneNews;
   readonly #followers = new Set<Follower>();
   #leader: Follower | null = null;
   #state: PaneState = { is: 'starting' };
   #head = 0;
+  /** Our screen has every byte before this offset. */
+  #shownTo = 0;
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
+  readonly #onWritten = new Set<() => void>();
   #untold: { title?: string; hasRung?: boolean } = {};
   #telling: NodeJS.Immediate | null = null;
   activeAt: number;
@@ -57,7 +67,17 @@ export class Pane {
     scrollbackLines,
     activeAt,
     news,
-  }: { id: string; cols: number; rows: number; scrollbackLines: number; activeAt: number; news: PaneNews }) {
+    journal,
+  }: {
+    id: string;
+    cols: number;
+    rows: number;
+    scrollbackLines: number;
+    activeAt: number;
+    news: PaneNews;
+    journal: Journal | null;
+  }) {
+    this.journal = journal;
     this.id = id;
     this.activeAt = activeAt;
     this.#news = news;
@@ -101,32 +121,75 @@ export class Pane {
     if (this.#state.is !== 'starting') return;
     this.#state = { is: 'running', pty };
     // What came with the welcome, before we had whom to tell.
-    pty.acknowledge(this.#head);
+    pty.acknowledge(this.#safe);
   }
 
-  /** The screen as an earlier daemon saved it, which stands for every byte before `offset`. */
-  remember(saved: Uint8Array, offset: number): void {
-    this.screen.feed(saved, false);
+  /** The screen as an earlier daemon saved it, in the size it had. */
+  remember({ offset, cols, rows, bytes }: SavedScreen): void {
+    if (this.screen.cols !== cols || this.screen.rows !== rows) this.screen.resize(cols, rows);
+    this.screen.feed(bytes, false);
+    this.continuesAt(offset);
+  }
+
+  /** Shows what an earlier program left, less the modes it had set, and a line below it; what this pane's program writes comes after. */
+  inherit(before: Uint8Array, notice: string): void {
+    this.screen.feed(before, false);
     this.screen.settle();
-    this.#head = offset;
+    const reset = `${this.screen.isAlternate ? '\x1b[?1049l' : ''}${RESET_TERMINAL}\r\n${notice}\r\n`;
+    this.screen.feed(Buffer.from(reset), false);
+  }
+
+  /** What was written before this daemon: seen by the screen alone. */
+  replay(entries: Iterable<Entry>): void {
+    for (const entry of entries) {
+      if (entry.is === 'output') this.screen.feed(entry.bytes, false);
+      else if (entry.is === 'resize') this.screen.resize(entry.cols, entry.rows);
+    }
+  }
+
+  /** The screen stands for every byte before this offset: those that come again are not shown again. */
+  continuesAt(offset: number): void {
+    this.#head = this.#shownTo = offset;
+  }
+
+  /** The journal has every byte before this offset, or has given it up, after the disk had taken nothing. */
+  safe(offset: number): void {
+    if (this.#state.is === 'running') this.#state.pty.acknowledge(offset);
+    this.#resume();
+  }
+
+  /** Bytes below this need not be kept elsewhere. */
+  get #safe(): number {
+    return this.journal ? Math.min(this.journal.end, this.#head) : this.#head;
   }
 
   /** Every byte a program writes takes this path. */
   #ingest(offset: number, bytes: Uint8Array, isReplay: boolean): void {
-    this.#head = offset + bytes.length;
+    // First to disk: what follows can go wrong.
+    this.journal?.append(offset, bytes);
+    this.#head = Math.max(this.#head, offset + bytes.length);
+    for (const then of this.#onWritten) then();
     // Before our screen can answer: a query that is acknowledged is not answered again by the daemon after a crash.
-    if (this.#state.is === 'running') this.#state.pty.acknowledge(this.#head);
+    if (this.#state.is === 'running') this.#state.pty.acknowledge(this.#safe);
+    if (offset < this.#shownTo) {
+      const known = this.#shownTo - offset;
+      if (known >= bytes.length) return;
+      bytes = bytes.subarray(known);
+    }
+    this.#shownTo = this.#head;
+    this.#news.wrote(bytes.length);
     this.screen.feed(bytes, !isReplay && !this.#leader?.hearsQueries);
     for (const follower of this.#followers) follower.offer(this.#head, bytes);
     if (!isReplay) this.activeAt = Date.now();
-    if (this.#state.is === 'running' && !this.#isPaused && this.screen.bytesWaiting > HIGH_WATER_BYTES) {
+    const isBehind = this.screen.bytesWaiting > HIGH_WATER_BYTES || this.journal?.isFull;
+    if (this.#state.is === 'running' && !this.#isPaused && isBehind) {
       this.#isPaused = true;
       this.#state.pty.pause();
     }
   }
 
   #resume(): void {
-    if (!this.#isPaused || this.#state.is !== 'running') return;
+    if (!this.#isPaused || this.#state.is !== 'running' || this.journal?.isFull) return;
     this.#isPaused = false;
     this.#state.pty.resume();
   }
@@ -140,6 +203,7 @@ export class Pane {
         `The program does not read its input: ${pty.inputWaiting} bytes wait already, the limit is ${INPUT_LIMIT_BYTES}. Nothing of this was typed.`,
       );
     }
+    this.journal?.typed(bytes.length);
     pty.write(bytes);
   }
 
@@ -150,12 +214,14 @@ export class Pane {
     rows,
     readOnly,
     history,
+    shown,
   }: {
     open: (sink: StreamSink) => Stream;
     cols: number;
     rows: number;
     readOnly: boolean;
     history: boolean;
+    shown: boolean;
   }): number {
     const stream = open({
       input: (bytes) => this.#typed(follower, bytes),
@@ -168,7 +234,7 @@ export class Pane {
       },
       closed: (because) => this.#drop(follower, because),
     });
-    const follower = new Follower({ stream, screen: this.screen, cols, rows, readOnly });
+    const follower = new Follower({ stream, screen: this.screen, cols, rows, readOnly, shown });
     follower.onCaughtUp = (sinceLine) => this.#followers.has(follower) && follower.catchUp(this.#head, sinceLine);
     // The one who comes is about to type; a reader leads nobody.
     if (!readOnly && this.#state.is === 'running') this.#lead(follower);
@@ -184,7 +250,7 @@ export class Pane {
     return stream.id;
   }
 
-  detachAll(because: 'taken over' | 'session removed' | 'daemon stopping'): void {
+  detachAll(because: 'taken over' | 'session removed' | 'daemon stopping' | 'daemon replaced'): void {
     for (const follower of [...this.#followers]) {
       this.#followers.delete(follower);
       follower.stop();
@@ -196,6 +262,7 @@ export class Pane {
 
   resize(cols: number, rows: number): void {
     if (cols === this.screen.cols && rows === this.screen.rows) return;
+    this.journal?.resized(cols, rows);
     this.screen.resize(cols, rows);
     if (this.#state.is === 'running') this.#state.pty.resize(cols, rows);
     this.#news.resized(cols, rows);
@@ -217,6 +284,12 @@ export class Pane {
         resolve();
       });
     });
+  }
+
+  /** Calls whenever there is more in the journal, and when the program has ended. Returns how not to be called any more. */
+  onWritten(then: () => void): () => void {
+    this.#onWritten.add(then);
+    return () => this.#onWritten.delete(then);
   }
 
   /** A program can ring and retitle itself a million times a second; the world hears of it once a turn. */
@@ -242,6 +315,7 @@ export class Pane {
     this.#leader = null;
     this.#news.ended(state, watchers.length);
     for (const then of this.#onEnded.splice(0)) then();
+    for (const then of [...this.#onWritten]) then();
     for (const follower of watchers) {
       follower.finish(this.#head);
       follower.stream.end({ because: how === 'failed' ? 'failed' : 'session ended', exitCode: exit.code, signal: exit.signal });

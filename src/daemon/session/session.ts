@@ -1,10 +1,13 @@
-import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdirSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Log } from '../../base/log.ts';
 import type { SessionInfo } from '../../wire/calls.ts';
-import { writeFileAtomic } from '../persistence/atomic-file.ts';
-import { type SessionRecord, writeSessionRecord } from '../persistence/records.ts';
+import { RECORD_VERSION, type SessionRecord, writeSessionRecord } from '../persistence/records.ts';
+import type { Vault } from '../persistence/vault/vault.ts';
 import { processIdentity, type Tree } from '../terminal/process-tree.ts';
+import { Checkpoints } from './checkpoints.ts';
 import type { Pane } from './pane.ts';
+import { readSavedScreen, type SavedScreen, type ScreenPlace, writeSavedScreen } from './saved-screen.ts';
 
 /** No process has these ids. */
 const NO_TREE: Tree = { program: -1, holder: null };
@@ -24,27 +27,43 @@ export interface SessionFacts {
   /** Which process `pid` means. */
   pidIdentity: string | null;
   endedAt: number | null;
+  /** Whether its output is kept in a journal. */
+  history: boolean;
+  /** What becomes of it when its program was lost with the machine. */
+  restart: SessionRecord['restart'];
+  conversation: SessionRecord['conversation'];
+  /** Panes it had before this one, from the first. */
+  earlierPanes: string[];
+  /** When it was started again, and when that ended. */
+  restores: SessionRecord['restores'];
+  archivedAt: number | null;
 }
 
 /** What you name, list and attach: for now one window with one pane. */
 export class Session {
   readonly facts: SessionFacts;
   readonly pane: Pane;
-  readonly #folder: string;
-  #screenOffset: number | null;
+  /** Where everything of it is kept. */
+  readonly folder: string;
+  readonly checkpoints: Checkpoints;
+  readonly #vault: Vault | null;
+  readonly #log: Log;
+  /** The program has paused, or written much: called now and then. */
+  onQuiet: () => void = () => {};
   /** When somebody last made or attached to it: `attach` without a name takes the latest. */
   lastUsed: number;
 
-  constructor({
-    facts,
-    pane,
-    folder,
-    screenOffset = null,
-  }: { facts: SessionFacts; pane: Pane; folder: string; screenOffset?: number | null }) {
+  constructor({ facts, pane, folder, vault, log }: { facts: SessionFacts; pane: Pane; folder: string; vault: Vault | null; log: Log }) {
     this.facts = facts;
     this.pane = pane;
-    this.#folder = folder;
-    this.#screenOffset = screenOffset;
+    this.folder = folder;
+    this.#vault = vault;
+    this.#log = log;
+    // While the journal is behind, the screen would be ahead of it.
+    this.checkpoints = new Checkpoints(() => {
+      if (!pane.journal?.trouble) this.trySaveScreen();
+      this.onQuiet();
+    });
     this.lastUsed = facts.createdAt;
   }
 
@@ -94,10 +113,16 @@ export class Session {
 
   /** Writes the record. Called when something changed that a later daemon must know. */
   save(): void {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const { version: _, ...record } = this.record;
+    writeSessionRecord(join(this.folder, 'state.json'), record);
+  }
+
+  get record(): SessionRecord {
     const { facts, pane } = this;
     const { state, screen } = pane;
-    const record: Omit<SessionRecord, 'version'> = {
+    return {
+      version: RECORD_VERSION,
       id: facts.id,
       pane: pane.id,
       name: facts.name,
@@ -113,7 +138,13 @@ export class Session {
       createdAt: facts.createdAt,
       activeAt: pane.activeAt,
       title: screen.title,
-      screenOffset: this.#screenOffset,
+      history: facts.history,
+      restart: facts.restart,
+      conversation: facts.conversation,
+      earlierPanes: facts.earlierPanes,
+      restores: facts.restores,
+      archivedAt: facts.archivedAt,
+      screenOffset: null,
       ended:
         state.is === 'ended'
           ? {
@@ -125,30 +156,63 @@ export class Session {
             }
           : null,
     };
-    writeSessionRecord(join(this.#folder, 'state.json'), record);
   }
 
-  /** Keeps the screen for a later daemon, and the record with it. The screen goes first: a record must not promise what is not there. */
+  /** Keeps the screen for a later daemon. */
   saveScreen(): void {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    writeFileAtomic(join(this.#folder, 'screen.vt'), this.pane.screen.snapshot({ history: 'all', onto: 'new' }));
-    this.#screenOffset = this.pane.head;
-    this.save();
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const { screen, head } = this.pane;
+    const bytes = screen.snapshot({ history: 'all', onto: 'new' });
+    writeSavedScreen(this.#screenPlace, { offset: head, cols: screen.cols, rows: screen.rows, bytes });
+    this.checkpoints.saved();
+  }
+
+  /** For what has happened already: a full disk must not undo it, nor end the pane. Whether it was written. */
+  trySave(): boolean {
+    return this.#try('a session could not be written down', () => this.save());
+  }
+
+  trySaveScreen(): boolean {
+    return this.#try('a screen could not be kept', () => this.saveScreen());
+  }
+
+  /** Whether all that a holder still has is written down. */
+  tryKeepEnd(): boolean {
+    const { journal } = this.pane;
+    this.trySaveScreen();
+    void journal?.seal();
+    return this.trySave() && !journal?.trouble;
+  }
+
+  #try(what: string, action: () => void): boolean {
+    try {
+      action();
+      return true;
+    } catch (error) {
+      this.#log.warn(what, { session: this.facts.id, because: (error as Error).message });
+      return false;
+    }
+  }
+
+  /** What `saveScreen` kept, or null. */
+  savedScreen({ screenOffset, cols, rows }: Pick<SessionRecord, 'screenOffset' | 'cols' | 'rows'>): SavedScreen | null {
+    return readSavedScreen(this.#screenPlace, screenOffset === null ? null : { offset: screenOffset, cols, rows });
+  }
+
+  get #screenPlace(): ScreenPlace {
+    return { folder: this.folder, session: this.facts.id, pane: this.pane.id, vault: this.#vault };
+  }
+
+  /** Lets go of everything in memory. */
+  dispose(): void {
+    this.checkpoints.stop();
+    this.pane.dispose();
   }
 
   /** Forgets everything about it. */
   remove(): void {
-    this.pane.dispose();
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-}
-
-/** The screen that was saved with a record, or null. */
-export function readSavedScreen(folder: string): Uint8Array | null {
-  try {
-    return readFileSync(join(folder, 'screen.vt'));
-  } catch {
-    return null;
+    this.dispose();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

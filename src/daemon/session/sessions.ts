@@ -1,67 +1,53 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import type { Log } from '../../base/log.ts';
-import { holderSocket, type Paths } from '../../config/paths.ts';
-import type { LiveSettings } from '../../config/settings.ts';
+import { holderSocket } from '../../config/paths.ts';
 import type { CallInput, SessionInfo } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
-import type { EventBody } from '../../wire/events.ts';
 import type { Counters } from '../persistence/counters.ts';
-import { readSessionRecord, type SessionRecord } from '../persistence/records.ts';
-import { type Caller, type Handlers, type Subsystem, sinkOf } from '../subsystem.ts';
-import { adoptHold, HolderError, startHold } from '../terminal/hold.ts';
-import { encodeInput } from '../terminal/keys.ts';
+import type { SessionRecord } from '../persistence/records.ts';
+import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
+import { startHold } from '../terminal/hold.ts';
 import { startNodePty } from '../terminal/node-pty.ts';
 import { endTrees, processIdentity } from '../terminal/process-tree.ts';
 import { type Pty, type PtyListener, type PtySpec, SpawnError } from '../terminal/pty.ts';
-import { signalNamed } from '../terminal/signals.ts';
-import { capture } from './capture.ts';
+import type { Archive } from './archive.ts';
+import { type AssembleParts, assemble } from './assemble.ts';
 import { loginName, quote, shell, shellHint } from './command-line.ts';
+import { backendFor, type Creation, type Revival, restoredNotice } from './creation.ts';
 import { paneEnvironment } from './environment.ts';
-import { dismissLeftOver } from './left-over.ts';
+import { type Launch, ownLaunch, writeLaunch } from './launch.ts';
 import { checkName, generateName } from './names.ts';
-import { Pane } from './pane.ts';
+import { rebuild } from './rebuild.ts';
 import { asRefusal, notFound } from './refusals.ts';
-import { readSavedScreen, Session, type SessionFacts } from './session.ts';
+import { endAsRecorded, Restorer } from './restorer.ts';
+import type { Session, SessionFacts } from './session.ts';
+import { callsOf, type SessionCalls } from './session-calls.ts';
 
 /** Ended sessions that are remembered; past this the one that ended first is forgotten. */
 const ENDED_LIMIT = 50;
-/** Between two tries to reach a holder that does not answer. */
-const SILENT_HOLDER_MS = 5000;
 
-type Calls =
-  | 'session.create'
-  | 'session.list'
-  | 'session.get'
-  | 'session.rename'
-  | 'session.kill'
-  | 'pane.write'
-  | 'pane.capture'
-  | 'pane.resize'
-  | 'pane.signal'
-  | 'pane.attach'
-  | 'pane.detach'
-  | 'pane.viewport';
-
-export interface SessionsParts {
-  paths: Paths;
-  settings: LiveSettings;
-  log: Log;
-  emit(event: EventBody): void;
+export interface SessionsParts extends AssembleParts {
   /** Which daemon this is, for holders: a newer one takes over, an older one is refused. */
   epoch: number;
   counters: Counters;
   /** The holder program, or null where it was not built. */
   holder: string | null;
+  archive: Archive;
 }
 
+/** How often a session was started again, as far as anybody asks. */
+const RESTORES_KEPT = 9;
+
 /** The table of sessions: makes them, finds them, ends them, and hands them to the next daemon. */
-export class Sessions implements Subsystem<Calls> {
+export class Sessions implements Subsystem<SessionCalls> {
   readonly #parts: SessionsParts;
   readonly #byId = new Map<string, Session>();
   /** Sessions whose processes are being ended: their holders stay until nothing is left of them. */
   readonly #beingKilled = new Set<Session>();
   #isLeaving = false;
+  /** A session's program has paused after it wrote something. */
+  onQuiet: (session: Session) => void = () => {};
+  isReplaced = false;
 
   constructor(parts: SessionsParts) {
     this.#parts = parts;
@@ -72,110 +58,173 @@ export class Sessions implements Subsystem<Calls> {
     return [...this.#byId.values()];
   }
 
-  readonly calls: Pick<Handlers, Calls> = {
-    'session.create': async (params) => (await this.create(params)).info,
-    'session.list': () => ({ sessions: this.all.map(({ info }) => info) }),
-    'session.get': ({ session }) => this.find(session).info,
-    'session.rename': ({ session, name }) => this.rename(this.find(session), name),
-    'session.kill': async ({ sessions, force }) => ({
-      killed: await this.kill([...new Set(sessions.map((name) => this.find(name)))], force),
-    }),
-    'pane.write': ({ session, input, as, enter }) => {
-      const { pane } = this.find(session);
-      const bytes = encodeInput(input, { as, enter, modes: pane.screen.keyModes });
-      pane.write(bytes);
-      return { bytes: bytes.length };
-    },
-    'pane.capture': (params) => capture(this.find(params.session).pane.screen, params),
-    'pane.resize': ({ session, cols, rows }) => {
-      const found = this.find(session);
-      found.pane.resize(cols, rows);
-      return found.info;
-    },
-    'pane.signal': async ({ session, signal, to }) => {
-      const found = this.find(session);
-      const name = signalNamed(signal);
-      if (!name)
-        throw new WireError('bad-params', `No signal "${signal.slice(0, 40)}". Use a name such as INT, TERM or WINCH, or a number.`);
-      const { state } = found.pane;
-      if (state.is !== 'running') throw new WireError('ended', `Session "${found.facts.name}" has ended: there is nothing to signal.`);
-      return { signal: name, delivered: await state.pty.signal(name, to) };
-    },
-    'pane.attach': (params, caller) => this.attach(params, caller),
-    'pane.detach': ({ stream }, caller) => {
-      sinkOf(caller, stream).closed('detached');
-      return {};
-    },
-    'pane.viewport': ({ stream, cols, rows }, caller) => {
-      sinkOf(caller, stream).viewport(cols, rows);
-      return {};
-    },
-  };
+  readonly calls: Pick<Handlers, SessionCalls> = callsOf(this);
 
-  async create({ name, command, cwd, env, set, cols, rows, role, openFiles }: CallInput<'session.create'>): Promise<Session> {
+  async create({
+    name,
+    command,
+    cwd,
+    env,
+    set,
+    cols,
+    rows,
+    role,
+    openFiles,
+    history,
+    restart,
+  }: CallInput<'session.create'>): Promise<Session> {
     const { settings } = this.#parts.settings.now;
     if (this.#isLeaving) throw new WireError('busy', 'The daemon is stopping. Try again: the next call starts a new one.');
     if (!isAbsolute(cwd)) throw new WireError('bad-params', `The directory "${cwd}" is not an absolute path.`);
-    const chosen = name === undefined ? generateName(cwd, (name) => this.#named(name) !== undefined) : checkName(name);
-    const holder = this.#named(chosen);
+    const argv: [string, ...string[]] = command.length > 0 ? [command[0]!, ...command.slice(1)] : shell(settings, env);
+    return await this.createFrom({
+      name: name ?? generateName(cwd, (name) => this.#named(name) !== undefined),
+      command: argv,
+      started: argv,
+      cwd,
+      role: role ?? null,
+      size: { cols, rows },
+      launch: { env, set, openFiles: openFiles ?? null, isShell: command.length === 0 },
+      history: history ?? settings['history.keep'],
+      restart: restart ?? settings['sessions.restart'],
+      conversation: null,
+      before: null,
+    });
+  }
+
+  /** Makes a session and starts its program, below what is shown already. */
+  async createFrom({
+    name,
+    command,
+    started,
+    cwd,
+    role,
+    size,
+    launch,
+    history,
+    restart,
+    conversation,
+    before,
+  }: Creation): Promise<Session> {
+    const holder = this.#named(checkName(name));
     if (holder && !holder.isEnded) {
-      throw new WireError('exists', `A session named "${chosen}" exists. Attach to it with: ai-session attach ${quote(chosen)}`, {
+      throw new WireError('exists', `A session named "${name}" exists. Attach to it with: ai-session attach ${quote(name)}`, {
         session: holder.facts.id,
       });
     }
-    const argv: [string, ...string[]] = command.length > 0 ? [command[0]!, ...command.slice(1)] : shell(settings, env);
-    const n = this.#parts.counters.next('session');
-    const [id, paneId] = [`$${n}`, `%${this.#parts.counters.next('pane')}`];
-    const backend = this.#backend(settings['pty.backend']);
+    const { settings } = this.#parts.settings.now;
+    const id = `$${this.#parts.counters.next('session')}`;
+    const pane = `%${this.#parts.counters.next('pane')}`;
     const now = Date.now();
     const facts: SessionFacts = {
       id,
-      name: chosen,
-      command: argv,
+      name,
+      command,
       cwd,
-      role: role ?? null,
-      backend,
+      role,
+      backend: backendFor(settings['pty.backend'], this.#parts.holder),
       createdAt: now,
       pid: null,
       holderPid: null,
       pidIdentity: null,
       endedAt: null,
+      history,
+      restart,
+      conversation,
+      earlierPanes: [],
+      restores: [],
+      archivedAt: null,
     };
-    const session = this.#assemble(facts, { pane: paneId, cols, rows, activeAt: now });
+    const session = this.#assembleOrRefuse(facts, { pane, ...size, activeAt: now });
     // It has its place before the program starts, so that two calls with one name cannot both succeed, and a crash in between leaves a trace.
     this.#byId.set(id, session);
-    const started: PtySpec = {
-      argv: loginName(argv, command.length === 0 && settings['shell.login']),
-      env: paneEnvironment({ ...env, ...(set.SHELL && { SHELL: set.SHELL }) }, { session: id, pane: paneId, cwd, set }),
-      cwd,
-      cols,
-      rows,
-      ...(openFiles && { openFiles }),
-    };
-    const starting = (async () => {
-      session.save();
-      this.#adopt(session, await this.#start(backend, started, session));
-    })();
-    this.#starts.set(session, starting);
     try {
-      await starting;
+      if (before) {
+        session.pane.inherit(before.screen, before.notice);
+        session.saveScreen();
+      }
+      await this.#launch(session, started, launch);
     } catch (error) {
-      this.remove(session, { isSilent: true });
-      if (error instanceof SpawnError)
-        throw new WireError('spawn-failed', error.message + shellHint(argv, error), { reason: error.reason });
-      throw asRefusal(error);
-    } finally {
-      this.#starts.delete(session);
+      this.remove(session, { isSilent: true, hasBegun: false });
+      throw error;
     }
     // Only now: a slip in the new command must not cost what the old one left.
     if (holder) this.remove(holder);
-    this.#parts.emit({ event: 'session.started', session: id, name: chosen, pid: facts.pid });
+    this.#parts.emit({ event: 'session.started', session: id, name, pid: facts.pid });
     return session;
+  }
+
+  /**
+   * Starts an ended session's program again, in a pane of its own below the screen that the earlier one left. When it cannot be started the
+   * session is what it was.
+   */
+  async revive(old: Session, { command, cwd, notes, launch }: Revival): Promise<Session> {
+    const { facts } = old;
+    const { cols, rows } = old.pane.screen;
+    if (this.#byId.get(facts.id) !== old) throw new WireError('busy', `Session "${facts.name}" is being started again already.`);
+    const pane = `%${this.#parts.counters.next('pane')}`;
+    const now = Date.now();
+    const session = this.#assembleOrRefuse(
+      {
+        ...facts,
+        cwd,
+        backend: backendFor(this.#parts.settings.now.settings['pty.backend'], this.#parts.holder),
+        pid: null,
+        holderPid: null,
+        pidIdentity: null,
+        endedAt: null,
+        earlierPanes: [...facts.earlierPanes, old.pane.id],
+        restores: [...facts.restores.slice(-RESTORES_KEPT), { at: now, endedAt: null }],
+      },
+      { pane, cols, rows, activeAt: now },
+    );
+    session.pane.inherit(old.pane.screen.snapshot({ history: 'all', onto: 'new' }), restoredNotice(notes));
+    this.#byId.set(facts.id, session);
+    try {
+      session.saveScreen();
+      await this.#launch(session, command, launch ?? ownLaunch());
+    } catch (error) {
+      this.#byId.set(facts.id, old);
+      this.#closeJournal(session);
+      session.dispose();
+      rmSync(join(old.folder, 'panes', pane.slice(1)), { recursive: true, force: true });
+      old.trySaveScreen();
+      old.trySave();
+      throw error;
+    }
+    this.#closeJournal(old);
+    old.dispose();
+    return session;
+  }
+
+  /** This name, or one made from the folder when somebody has it. */
+  freeName(wanted: string, cwd: string): string {
+    return this.#named(wanted) ? generateName(cwd, (name) => this.#named(name) !== undefined) : wanted;
+  }
+
+  /** As `find`, and an archived one is brought back into the list. */
+  findOrUnarchive(target: string): Session {
+    const known = this.look(target);
+    const archived = known ? undefined : this.#parts.archive.find(target);
+    if (!archived) return known ?? this.find(target);
+    const { record } = archived;
+    const name = this.freeName(record.name, record.cwd);
+    this.#parts.archive.forget(record.id);
+    const session = this.#take({ ...record, name, archivedAt: null });
+    const { journal } = session.pane;
+    if (journal) rebuild(session.pane, { journal, saved: session.savedScreen(record), folder: session.folder });
+    endAsRecorded(session, record);
+    session.trySave();
+    return session;
+  }
+
+  look(target: string): Session | undefined {
+    return this.#byId.get(target) ?? this.all.find(({ pane }) => pane.id === target) ?? this.#named(target);
   }
 
   /** By exact name or by id; never by a part of it, which is how the wrong session gets killed. */
   find(target: string): Session {
-    const session = this.#byId.get(target) ?? this.all.find(({ pane }) => pane.id === target) ?? this.#named(target);
+    const session = this.look(target);
     if (session) return session;
     throw notFound(
       target,
@@ -198,11 +247,11 @@ export class Sessions implements Subsystem<Calls> {
     return session.info;
   }
 
-  attach({ session, cols, rows, readOnly, detachOthers, history }: CallInput<'pane.attach'>, caller: Caller) {
+  attach({ session, cols, rows, readOnly, detachOthers, history, shown }: CallInput<'pane.attach'>, caller: Caller) {
     const found = session === undefined ? this.#mostRecent() : this.find(session);
     if (detachOthers) found.pane.detachAll('taken over');
     found.lastUsed = Date.now();
-    const stream = found.pane.attach({ open: (sink) => caller.openStream(sink), cols, rows, readOnly, history });
+    const stream = found.pane.attach({ open: (sink) => caller.openStream(sink), cols, rows, readOnly, history, shown });
     this.#parts.emit({ event: 'client.attached', session: found.facts.id, name: found.facts.name, stream, readOnly });
     return { stream, session: found.info, prefix: this.#parts.settings.now.settings.prefix };
   }
@@ -227,12 +276,12 @@ export class Sessions implements Subsystem<Calls> {
   }
 
   /** Forgets a session. What still runs in it has been ended before, or never started. */
-  remove(session: Session, { isSilent = false } = {}): void {
+  remove(session: Session, { isSilent = false, hasBegun = true } = {}): void {
     if (!this.#byId.delete(session.facts.id)) return;
     const { state } = session.pane;
     this.#letHolderGo(session);
     session.pane.end(state.is === 'ended' ? state.how : 'lost', { code: null, signal: null }, 'removed');
-    session.remove();
+    this.#putAway(session, hasBegun);
     if (!isSilent) this.#parts.emit({ event: 'session.removed', session: session.facts.id, name: session.facts.name });
   }
 
@@ -246,41 +295,35 @@ export class Sessions implements Subsystem<Calls> {
   }
 
   /** Takes back what an earlier daemon left: programs in their holders, and the records of ended ones. */
-  async restore(): Promise<void> {
-    const { log, paths } = this.#parts;
-    const records: SessionRecord[] = [];
-    const { counters } = this.#parts;
-    // The counters' file may have been lost; what is in use is not given again.
-    for (const name of readdirSync(paths.run)) counters.raise('pane', Number(/^p(\d+)\.sock$/.exec(name)?.[1] ?? 0));
-    for (const name of readdirSync(paths.sessions)) {
-      if (!/^\d+$/.test(name)) continue;
-      counters.raise('session', Number(name));
-      try {
-        const record = readSessionRecord(join(paths.sessions, name, 'state.json'));
-        counters.raise('pane', Number(record.pane.slice(1)));
-        records.push(record);
-      } catch (error) {
-        log.warn('a session record cannot be read and is left alone', { folder: name, because: (error as Error).message });
-      }
-    }
-    records.sort((a, b) => a.createdAt - b.createdAt);
-    await Promise.all(
-      records.map((record) =>
-        this.#restoreOne(record).catch((error) => void log.incident('a session could not be restored', error, { session: record.id })),
-      ),
-    );
+  restore(): Promise<void> {
+    const { paths, log, counters, epoch, emit } = this.#parts;
+    return new Restorer({
+      paths,
+      log,
+      counters,
+      epoch,
+      emit,
+      take: (record) => this.#take(record),
+      takeArchived: (record) => this.#parts.archive.add(record),
+      adopt: (session, pty) => this.#adopt(session, pty),
+      listener: (session) => this.#listener(session),
+      awaitLeaving: (left) => this.#awaitLeaving(left),
+      isWanted: ({ facts }) => !this.#isLeaving && this.#byId.has(facts.id),
+    }).restore();
   }
 
   /** The end of this daemon, not of the programs: screens are kept for the next one, holders let go. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isLeaving = true;
     await Promise.allSettled(this.#starts.values());
+    // All of them first: saving takes its time, and whatever is typed meanwhile would be lost.
+    for (const { pane } of this.#byId.values()) pane.detachAll(this.isReplaced ? 'daemon replaced' : 'daemon stopping');
     for (const session of this.#byId.values()) {
-      session.pane.detachAll('daemon stopping');
-      this.#saveScreenOrWarn(session);
+      session.trySaveScreen();
+      session.trySave();
     }
     await Promise.all([...[...this.#ptys.values()].map((pty) => pty.release()), ...this.#leaving]);
-    for (const session of this.#byId.values()) session.pane.screen.dispose();
+    for (const session of this.#byId.values()) session.dispose();
   }
 
   readonly #ptys = new Map<Session, Pty>();
@@ -306,58 +349,63 @@ export class Sessions implements Subsystem<Calls> {
     return latest;
   }
 
-  #backend(wanted: 'auto' | 'hold' | 'node-pty'): 'hold' | 'node-pty' {
-    if (wanted === 'hold' && this.#parts.holder === null)
-      throw new WireError('spawn-failed', 'pty.backend is "hold", which was not built. See why with: ai-session doctor');
-    return wanted === 'auto' ? (this.#parts.holder ? 'hold' : 'node-pty') : wanted;
+  #assemble(facts: SessionFacts, at: { pane: string; cols: number; rows: number; activeAt: number }): Session {
+    const session = assemble(this.#parts, facts, at, (session, watchers) => this.#ended(session, watchers > 0));
+    session.onQuiet = () => this.onQuiet(session);
+    return session;
   }
 
-  #assemble(
-    facts: SessionFacts,
-    {
-      pane: paneId,
-      cols,
-      rows,
-      activeAt,
-      screenOffset = null,
-    }: { pane: string; cols: number; rows: number; activeAt: number; screenOffset?: number | null },
-  ): Session {
-    const { emit, log, settings, paths } = this.#parts;
-    const named = () => ({ session: facts.id, name: facts.name });
-    const pane = new Pane({
-      id: paneId,
-      cols,
-      rows,
-      activeAt,
-      scrollbackLines: settings.now.settings['scrollback.lines'],
-      news: {
-        resized: (cols, rows) => {
-          this.#saveOrWarn(session);
-          emit({ event: 'session.resized', ...named(), cols, rows });
-        },
-        titled: (title) => emit({ event: 'session.titled', ...named(), title }),
-        rang: () => emit({ event: 'session.rang', ...named() }),
-        detached: (stream, because) => emit({ event: 'client.detached', ...named(), stream, because }),
-        poisoned: (error) => void log.incident('the emulator failed on some output and was replaced', error, named()),
-        ended: (state, watchers) => {
-          facts.endedAt = Date.now();
-          emit({ event: 'session.ended', ...named(), status: state.how, exitCode: state.exit.code, signal: state.exit.signal });
-          this.#ended(session, watchers > 0);
-        },
-      },
-    });
-    const session = new Session({ facts, pane, folder: join(paths.sessions, facts.id.slice(1)), screenOffset });
-    return session;
+  /** A disk that takes no journal takes no session. */
+  #assembleOrRefuse(facts: SessionFacts, at: { pane: string; cols: number; rows: number; activeAt: number }): Session {
+    try {
+      return this.#assemble(facts, at);
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
+  /** Starts the program of a session that has its place in the table. Throws WireError when it could not be. */
+  async #launch(session: Session, argv: readonly [string, ...string[]], launch: Launch): Promise<void> {
+    const { settings } = this.#parts.settings.now;
+    const { facts, pane } = session;
+    const { env, set, openFiles, isShell } = launch;
+    const { cwd } = facts;
+    const spec: PtySpec = {
+      argv: loginName([...argv], isShell && settings['shell.login']),
+      env: paneEnvironment({ ...env, ...(set.SHELL && { SHELL: set.SHELL }) }, { session: facts.id, pane: pane.id, cwd, set }),
+      cwd,
+      cols: pane.screen.cols,
+      rows: pane.screen.rows,
+      ...(openFiles && { openFiles }),
+    };
+    const starting = (async () => {
+      session.save();
+      writeLaunch(session.folder, facts.id, this.#parts.journals.vault, launch);
+      const { holder, paths, epoch } = this.#parts;
+      const listener = this.#listener(session);
+      const held = () => startHold({ spec, socketPath: holderSocket(paths, pane.id), epoch, binary: holder! }, listener);
+      this.#adopt(session, await (facts.backend === 'hold' ? held() : startNodePty(spec, listener)));
+    })();
+    this.#starts.set(session, starting);
+    try {
+      await starting;
+    } catch (error) {
+      if (error instanceof SpawnError)
+        throw new WireError('spawn-failed', error.message + shellHint(argv, error), { reason: error.reason });
+      throw asRefusal(error);
+    } finally {
+      this.#starts.delete(session);
+    }
+  }
+
+  #closeJournal({ pane: { journal } }: Session): void {
+    if (!journal) return;
+    this.#parts.journals.forget(journal);
+    void journal.close();
   }
 
   #listener(session: Session): PtyListener {
     return session.pane.listener((what, action) => this.#guard(session, what, action));
-  }
-
-  #start(backend: 'hold' | 'node-pty', spec: PtySpec, session: Session): Promise<Pty> {
-    const { holder, paths, epoch } = this.#parts;
-    if (backend === 'node-pty') return startNodePty(spec, this.#listener(session));
-    return startHold({ spec, socketPath: holderSocket(paths, session.pane.id), epoch, binary: holder! }, this.#listener(session));
   }
 
   #adopt(session: Session, pty: Pty): void {
@@ -366,70 +414,17 @@ export class Sessions implements Subsystem<Calls> {
     session.facts.holderPid = pty.holderPid;
     session.facts.pidIdentity = processIdentity(pty.pid);
     session.pane.running(pty);
-    this.#saveOrWarn(session);
+    session.trySave();
     // It may have ended before we knew it had begun.
     if (session.isEnded) this.#letHolderGo(session);
   }
 
-  async #restoreOne(record: SessionRecord): Promise<void> {
-    const { epoch, paths } = this.#parts;
-    const { id, name, command, cwd, role, backend, createdAt, pid, holderPid, pidIdentity, ended } = record;
-    const facts: SessionFacts = {
-      id,
-      name,
-      command: command as [string, ...string[]],
-      cwd,
-      role,
-      backend,
-      createdAt,
-      pid,
-      holderPid,
-      pidIdentity,
-      endedAt: ended?.at ?? null,
-    };
-    const session = this.#assemble(facts, record);
-    const saved = record.screenOffset === null ? null : readSavedScreen(join(paths.sessions, id.slice(1)));
-    this.#byId.set(id, session);
-    const offset = saved ? record.screenOffset! : 0;
-    const socketPath = holderSocket(paths, record.pane);
-    if (ended) {
-      if (saved) session.pane.remember(saved, offset);
-      session.pane.endAsBefore({
-        is: 'ended',
-        how: ended.how,
-        exit: { code: ended.exitCode, signal: ended.signal as NodeJS.Signals | null },
-        because: ended.because,
-      });
-      if (existsSync(socketPath)) this.#awaitLeaving(dismissLeftOver(socketPath, epoch));
-      return;
-    }
-    await this.#takeBack(session, { socketPath, offset, saved });
-  }
-
-  async #takeBack(session: Session, from: { socketPath: string; offset: number; saved: Uint8Array | null }): Promise<void> {
-    const { epoch, log, emit } = this.#parts;
-    const { socketPath, offset, saved } = from;
-    const { id, name, backend } = session.facts;
-    if (this.#isLeaving || !this.#byId.has(id)) return;
-    try {
-      if (backend === 'node-pty') throw new Error('its program was owned by the daemon that ended (pty.backend node-pty)');
-      const starts = (at: number) => {
-        // The saved screen counts only when the stream goes on where it ends.
-        if (saved && at === offset) session.pane.remember(saved, offset);
-      };
-      const pty = await adoptHold({ socketPath, epoch, offset, starts }, this.#listener(session));
-      this.#adopt(session, pty);
-      emit({ event: 'session.adopted', session: id, name, pid: pty.pid });
-    } catch (error) {
-      log.warn('a session could not be taken back', { session: id, name, because: (error as Error).message });
-      if (error instanceof HolderError && error.reason === 'silent') {
-        // Stopped, say: its program may be alive, so it is not given up.
-        setTimeout(() => void this.#takeBack(session, from), SILENT_HOLDER_MS).unref();
-        return;
-      }
-      if (saved) session.pane.remember(saved, offset);
-      session.pane.end('lost', { code: null, signal: null }, (error as Error).message);
-    }
+  #take(record: SessionRecord): Session {
+    const { ended, command, cols, rows, activeAt, pane } = record;
+    const facts: SessionFacts = { ...record, command: command as [string, ...string[]], endedAt: ended?.at ?? null };
+    const session = this.#assemble(facts, { pane, cols, rows, activeAt });
+    this.#byId.set(facts.id, session);
+    return session;
   }
 
   #awaitLeaving(left: Promise<void>): void {
@@ -449,30 +444,27 @@ export class Sessions implements Subsystem<Calls> {
       return;
     }
     // The holder keeps the exit until it is written down: on a full disk, for the next daemon.
-    if (this.#saveScreenOrWarn(session)) this.#letHolderGo(session);
+    if (session.tryKeepEnd()) this.#letHolderGo(session);
     const ended = this.all.filter(({ isEnded }) => isEnded).sort((a, b) => a.facts.endedAt! - b.facts.endedAt!);
     for (const oldest of ended.slice(0, Math.max(0, ended.length - ENDED_LIMIT))) this.remove(oldest);
   }
 
-  /** For what has happened already: a full disk must not undo it, nor end the pane. */
-  #saveOrWarn(session: Session): boolean {
-    try {
-      session.save();
-      return true;
-    } catch (error) {
-      this.#parts.log.warn('a session could not be written down', { session: session.facts.id, because: (error as Error).message });
-      return false;
+  /** It leaves the list: its history stays for logs and searches, until it is collected. */
+  #putAway(session: Session, hasBegun: boolean): void {
+    const { journals, archive } = this.#parts;
+    const { journal } = session.pane;
+    if (!hasBegun || journal === null || journal.end === 0) {
+      this.#closeJournal(session);
+      session.remove();
+      return;
     }
-  }
-
-  #saveScreenOrWarn(session: Session): boolean {
-    try {
-      session.saveScreen();
-      return true;
-    } catch (error) {
-      this.#parts.log.warn('a screen could not be kept', { session: session.facts.id, because: (error as Error).message });
-      return this.#saveOrWarn(session);
-    }
+    session.facts.archivedAt = Date.now();
+    // A record that cannot be written brings it back into the list of the next daemon, which is better than to lose it.
+    session.trySave();
+    session.dispose();
+    archive.add(session.record);
+    void journal.seal().then(() => journal.close());
+    journals.forget(journal);
   }
 
   /** The exit is known and written down: the holder has done its work. */

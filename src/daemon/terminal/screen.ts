@@ -12,7 +12,7 @@ export class Screen {
   readonly #options: ScreenOptions;
   readonly #pump: Pump;
   readonly #now: () => number;
-  readonly #queue: { bytes: Uint8Array; isAnswering: boolean }[] = [];
+  readonly #queue: { bytes: Uint8Array; isAnswering: boolean; parsed?: () => void }[] = [];
   readonly #pumped: Pumped = { slice: () => this.#slice() };
   #emulator: Emulator;
   #bytesWaiting = 0;
@@ -49,6 +49,12 @@ export class Screen {
     this.#pump.remove(this.#pumped);
     while (this.#queue.length > 0) this.#parseNext();
     this.#tellNews();
+  }
+
+  /** Calls once, when what is queued by now has been parsed. */
+  whenParsed(then: () => void): void {
+    if (this.#queue.length === 0) then();
+    else this.#queue.at(-1)!.parsed = then;
   }
 
   resize(cols: number, rows: number): void {
@@ -176,7 +182,7 @@ export class Screen {
         length += room;
       }
     }
-    this.#queue.splice(0, taken);
+    for (const { parsed } of this.#queue.splice(0, taken)) if (parsed) this.#news.push(parsed);
     this.#bytesWaiting -= length;
     const slice = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
     try {

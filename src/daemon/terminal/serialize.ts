@@ -50,9 +50,12 @@ export function serialize(engine: Engine, modes: Modes, { firstLine, onto }: { f
  */
 export type Onto = 'used' | 'new' | 'same';
 
-/** Every mode off, the alternate screen left, and a blank screen with the cursor at home. Line feeds at the bottom keep what was visible; ED 2 would lose it. */
+/**
+ * Every mode off, the alternate screen left, and a blank screen with the cursor at home. Line feeds at the bottom keep what was visible; ED 2
+ * would lose it. What is not to be kept is erased in two pieces: ED from the first cell makes tmux push the screen into its history.
+ */
 export function clearTheWay(rows: number, onto: Onto): string {
-  const cleared = { used: `\x1b[${rows};1H${'\n'.repeat(rows)}\x1b[H`, new: '\x1b[H', same: '\x1b[H\x1b[J' };
+  const cleared = { used: `\x1b[${rows};1H${'\n'.repeat(rows)}\x1b[H`, new: '\x1b[H', same: '\x1b[H\x1b[2K\x1b[2H\x1b[J\x1b[H' };
   return `${RESET_TERMINAL}\x1b[?2026h\x1b[?25l${cleared[onto]}`;
 }
 

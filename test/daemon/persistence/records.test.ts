@@ -35,17 +35,35 @@ const VERSION_1 = {
   ended: { how: 'exited', exitCode: 2, signal: null, at: 1_700_000_002_000, because: null },
 } as const;
 
+/** And one of version 2. */
+const VERSION_2 = {
+  ...VERSION_1,
+  version: 2,
+  history: true,
+  restart: 'always',
+  conversation: { agent: 'claude', id: '0b5c' },
+  earlierPanes: ['%3'],
+  restores: [{ at: 1, endedAt: null }],
+  archivedAt: 1_700_000_003_000,
+} as const;
+
 test('a record of version 1 is read', () => {
   writeFileSync(file, JSON.stringify(VERSION_1));
-  expect(readSessionRecord(file)).toEqual(VERSION_1);
+  const added = { version: 2, history: true, restart: 'ask', conversation: null, earlierPanes: [], restores: [], archivedAt: null };
+  expect(readSessionRecord(file)).toEqual({ ...VERSION_1, ...added });
 });
 
-test('this build writes version 1, as text that a person can read', () => {
-  const { version: _, ...record } = VERSION_1;
-  writeSessionRecord(file, { ...record, command: ['npm', 'test'] });
+test('a record of version 2 is read', () => {
+  writeFileSync(file, JSON.stringify(VERSION_2));
+  expect(readSessionRecord(file)).toEqual(VERSION_2);
+});
+
+test('this build writes version 2, as text that a person can read', () => {
+  const { version: _, ...record } = VERSION_2;
+  writeSessionRecord(file, { ...record, command: ['npm', 'test'], earlierPanes: ['%3'], restores: [{ at: 1, endedAt: null }] });
   const text = readFileSync(file, 'utf8');
-  expect(JSON.parse(text)).toEqual(VERSION_1);
-  expect(text.split('\n').slice(0, 3)).toEqual(['{', ' "version": 1,', ' "id": "$3",']);
+  expect(JSON.parse(text)).toEqual(VERSION_2);
+  expect(text.split('\n').slice(0, 3)).toEqual(['{', ' "version": 2,', ' "id": "$3",']);
   expect(text.endsWith('}\n')).toBe(true);
 });
 
@@ -68,6 +86,12 @@ test('what is written is read back', () => {
     activeAt: count,
     title: fc.string({ unit: 'binary' }),
     screenOffset: fc.option(count),
+    history: fc.boolean(),
+    restart: fc.constantFrom('never', 'ask', 'always'),
+    conversation: fc.option(fc.record({ agent: fc.string(), id: fc.string() })),
+    earlierPanes: fc.array(count.map((n) => `%${n}`)),
+    restores: fc.array(fc.record({ at: count, endedAt: fc.option(count) })),
+    archivedAt: fc.option(count),
     ended: fc.option(
       fc.record({
         how: fc.constantFrom('exited', 'failed', 'lost'),
@@ -81,14 +105,14 @@ test('what is written is read back', () => {
   fc.assert(
     fc.property(record, (written) => {
       writeSessionRecord(file, written);
-      expect(readSessionRecord(file)).toEqual({ version: 1, ...written });
+      expect(readSessionRecord(file)).toEqual({ version: 2, ...written });
     }),
   );
 });
 
 test('a member that a later build of the same version added is no obstacle', () => {
-  writeFileSync(file, JSON.stringify({ ...VERSION_1, colour: 'blue' }));
-  expect(readSessionRecord(file)).toEqual(VERSION_1);
+  writeFileSync(file, JSON.stringify({ ...VERSION_2, colour: 'blue' }));
+  expect(readSessionRecord(file)).toEqual(VERSION_2);
 });
 
 /** Why a file with this content is refused. It must be there as it was afterwards. */
@@ -106,8 +130,8 @@ function refusal(content: string): string {
 
 describe('a record that cannot be read is refused and left untouched', () => {
   test('because a newer version wrote it', () => {
-    expect(refusal(JSON.stringify({ ...VERSION_1, version: 2 }))).toBe(
-      'FILE was written by a newer ai-session (record version 2, this one knows 1); use that one, or move the file away',
+    expect(refusal(JSON.stringify({ ...VERSION_1, version: 3 }))).toBe(
+      'FILE was written by a newer ai-session (record version 3, this one knows 2); use that one, or move the file away',
     );
     expect(refusal('{"version":999,"shape":"unknown"}')).toContain('was written by a newer ai-session (record version 999');
   });
@@ -146,11 +170,11 @@ describe('a record that cannot be read is refused and left untouched', () => {
     ['screenOffset', 'x'],
     ['ended', { how: 'vanished' }],
     ['ended', {}],
-    ...Object.keys(VERSION_1)
+    ...Object.keys(VERSION_2)
       .filter((name) => name !== 'version')
       .map((name): [string, unknown] => [name, undefined]),
   ])('because %s is %j', (name, value) => {
-    expect(refusal(JSON.stringify({ ...VERSION_1, [name]: value }))).toContain(name);
+    expect(refusal(JSON.stringify({ ...VERSION_2, [name]: value }))).toContain(name);
   });
 
   test('because it is not there', () => {

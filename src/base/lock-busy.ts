@@ -1,0 +1,2 @@
+/** EX_TEMPFAIL of sysexits(3): what `native/lock` exits with when somebody else holds the lock, and what a daemon does that finds it taken. */
+export const LOCK_BUSY = 75;

@@ -1,0 +1,65 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../persistence/atomic-file.ts';
+import type { Journal } from '../persistence/journal/journal.ts';
+import type { Pane } from './pane.ts';
+import type { SavedScreen } from './saved-screen.ts';
+
+/** Without a saved screen so much of the end is shown to the emulator: more than any scrollback, less than anybody waits for. */
+const WITHOUT_SAVED_BYTES = 1 << 20;
+/** Times a daemon may end while it shows the same bytes to the emulator, before they are taken for the reason. */
+const TRIES = 3;
+
+export interface Rebuilt {
+  /** Output that ended the daemon again and again, and is left out of the screen. It is in the journal. */
+  quarantined: { from: number; to: number } | null;
+}
+
+/**
+ * Brings a pane's screen to where its journal ends: the saved screen, and what was written since. A note on the disk says so for as long as it
+ * takes; should the bytes wedge or crash the emulator, and the daemon with it, the next one counts the notes.
+ */
+export function rebuild(pane: Pane, { journal, saved, folder }: { journal: Journal; saved: SavedScreen | null; folder: string }): Rebuilt {
+  const { cols, rows } = pane.screen;
+  const note = join(folder, 'replaying.json');
+  const from = saved ? saved.offset : Math.max(0, journal.end - WITHOUT_SAVED_BYTES);
+  const to = journal.end;
+  if (saved) pane.remember(saved);
+  const settleSize = () => {
+    // Sizes are part of what is replayed; the record has the one that counts now.
+    if (pane.screen.cols !== cols || pane.screen.rows !== rows) pane.screen.resize(cols, rows);
+  };
+  if (from >= to) {
+    pane.continuesAt(Math.max(from, to));
+    settleSize();
+    return { quarantined: null };
+  }
+  const tries = triesIn(note, from);
+  if (tries >= TRIES) {
+    rmSync(note, { force: true });
+    pane.replay([...leftOut(from, to)]);
+    pane.continuesAt(to);
+    settleSize();
+    return { quarantined: { from, to } };
+  }
+  writeFileAtomic(note, JSON.stringify({ from, to, tries: tries + 1 }));
+  pane.replay(journal.read({ from, to }));
+  pane.continuesAt(to);
+  settleSize();
+  pane.screen.whenParsed(() => rmSync(note, { force: true }));
+  return { quarantined: null };
+}
+
+function triesIn(note: string, from: number): number {
+  try {
+    const known = JSON.parse(readFileSync(note, 'utf8')) as { from?: unknown; tries?: unknown };
+    return known.from === from && Number.isSafeInteger(known.tries) ? (known.tries as number) : 0;
+  } catch {
+    return 0;
+  }
+}
+
+function* leftOut(from: number, to: number) {
+  const text = `\r\n[${to - from} bytes of output stopped the daemon ${TRIES} times and are not shown. Read them with: ai-session logs --raw]\r\n`;
+  yield { is: 'output' as const, at: 0, offset: from, bytes: Buffer.from(text) };
+}
