@@ -36,6 +36,8 @@ const { outputFiles } = await build({
   lineLimit: 140,
   // What only some commands need stays where npm put it, and is loaded when it is asked for.
   external: ['zod', 'yaml', 'node-pty'],
+  // By `require`: V8 forgets whom to ask for an `import()` in code that comes from its cache (Node 20).
+  supported: { 'dynamic-import': false },
   plugins: [loadedOnUse('node:child_process')],
   define: { 'import.meta.dirname': '__dirname' },
   // The function that Node makes of a CommonJS module: `bin/ai-session` compiles it itself.

@@ -27,6 +27,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'signal', aliases: [], summary: "send a signal to a session's program", load: () => import('./commands/signal.ts') },
   { name: 'kill', aliases: [], summary: 'end sessions with everything they started', load: () => import('./commands/kill.ts') },
   { name: 'logs', aliases: [], summary: 'print what a session printed, gone ones included', load: () => import('./commands/logs.ts') },
+  { name: 'search', aliases: [], summary: 'find lines in what sessions printed', load: () => import('./commands/search.ts') },
   { name: 'replay', aliases: [], summary: 'play what a session printed, as it was', load: () => import('./commands/replay.ts') },
   {
     name: 'export',

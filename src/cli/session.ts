@@ -12,13 +12,18 @@ export async function withDaemon<T>(
   { isItsEnd = false, ...options }: { start?: boolean; isItsEnd?: boolean } = {},
 ): Promise<T> {
   const paths = pathsFor();
-  const daemon = await connect(paths, options);
+  const daemon = await connect(paths, { ...options, passphrase: askPassphrase });
   try {
     if (!isItsEnd) hintAtVersion(daemon.daemon, paths);
     return await work(daemon);
   } finally {
     daemon.close();
   }
+}
+
+/** For a home that is locked by one, when its daemon is started. */
+export async function askPassphrase(): Promise<string> {
+  return (await import('./ask.ts')).askSecret('Passphrase: ');
 }
 
 /** A session by the first operand or by -t: tmux's habit and ours. */

@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LOCK_BUSY } from '../base/lock-busy.ts';
+import { LOCK_BUSY, LOCKED } from '../base/daemon-start.ts';
 import { PACKAGE_FOLDER } from '../base/package.ts';
 import { homeProblem, type Paths } from '../config/paths.ts';
 import { checkSocket, makePrivateFolders, UnsafePathError } from '../config/private-folder.ts';
@@ -11,7 +11,7 @@ import { Connection, ConnectionError } from './connection.ts';
 /** A daemon that cannot be reached or started, in words for the person who asked. */
 export class DaemonError extends Error {
   override readonly name = 'DaemonError';
-  readonly reason: 'home' | 'unsafe' | 'not-running' | 'start-failed' | 'strange';
+  readonly reason: 'home' | 'unsafe' | 'not-running' | 'start-failed' | 'locked' | 'strange';
   constructor(reason: DaemonError['reason'], message: string) {
     super(message);
     this.reason = reason;
@@ -33,13 +33,26 @@ const START_MS = 20_000;
 const END_MS = 3000;
 const LOCK = join(PACKAGE_FOLDER, 'native', 'bin', 'lock');
 
+export interface ConnectOptions {
+  /** Whether to start a daemon when nobody answers. */
+  start?: boolean;
+  limitMs?: number;
+  /** How long another one is waited for before one is started. */
+  patienceMs?: number;
+  toStranger?: boolean;
+  /** Asked when the home is locked by one. Rejects when nobody is there to ask. */
+  passphrase?: () => Promise<string>;
+}
+
+const nobody = () => Promise.reject(new Error('nobody is there to ask'));
+
 /**
  * Connects to this home's daemon, starting one when nobody answers (unless `start` is false). Two clients that race start one. `patienceMs`:
  * how long somebody else, who is about to start one, is given for it. `toStranger`: as `Connection.open` takes it.
  */
 export async function connect(
   paths: Paths,
-  { start = true, limitMs = START_MS, patienceMs = 0, toStranger = false } = {},
+  { start = true, limitMs = START_MS, patienceMs = 0, toStranger = false, passphrase = nobody }: ConnectOptions = {},
 ): Promise<Connection> {
   const problem = homeProblem(paths);
   if (problem) throw new DaemonError('home', problem);
@@ -56,7 +69,7 @@ export async function connect(
     if (!start) throw new DaemonError('not-running', `No daemon is running for "${paths.home}". Start one with: ai-session daemon start`);
     if (Date.now() > deadline)
       throw new DaemonError('start-failed', `The daemon did not answer within ${limitMs / 1000} s. See: ${paths.log}`);
-    if ((await startDaemon(paths, { deadline, limitMs })) === 'busy') await delay(RETRY_MS);
+    if ((await startDaemon(paths, { deadline, limitMs, passphrase })) === 'busy') await delay(RETRY_MS);
   }
 }
 
@@ -147,7 +160,10 @@ async function tryConnect(paths: Paths, toStranger: boolean): Promise<Connection
 }
 
 /** Starts a daemon under the lock and waits until it listens. `busy`: another one is starting, or the old one has not quite gone. */
-async function startDaemon(paths: Paths, { deadline, limitMs }: { deadline: number; limitMs: number }): Promise<'ready' | 'busy'> {
+async function startDaemon(
+  paths: Paths,
+  { deadline, limitMs, passphrase }: { deadline: number; limitMs: number; passphrase: () => Promise<string> },
+): Promise<'ready' | 'busy'> {
   try {
     makePrivateFolders(paths);
   } catch (error) {
@@ -165,15 +181,17 @@ async function startDaemon(paths: Paths, { deadline, limitMs }: { deadline: numb
     const child = spawn(command, args, {
       detached: true,
       cwd: '/',
-      stdio: ['ignore', 'pipe', startLog],
+      stdio: ['pipe', 'pipe', startLog],
       env: daemonEnvironment(process.env, paths),
     });
     return await new Promise((resolve, reject) => {
       let said = '';
+      let isLocked = false;
       const done = (settle: () => void) => {
         clearTimeout(timer);
         child.removeAllListeners();
         child.stdout!.destroy();
+        child.stdin!.destroy();
         child.unref();
         settle();
       };
@@ -190,11 +208,24 @@ async function startDaemon(paths: Paths, { deadline, limitMs }: { deadline: numb
       child.stdout!.on('data', (chunk) => {
         said += chunk;
         if (said.includes('ready\n')) done(() => resolve('ready'));
+        else if (said.includes(LOCKED)) {
+          said = said.replace(LOCKED, '');
+          isLocked = true;
+          // A person takes longer than a machine; an end without a word ends the daemon, which says why.
+          clearTimeout(timer);
+          passphrase().then(
+            (text) => child.stdin!.end(`${text}\n`),
+            () => child.stdin!.end(),
+          );
+        }
       });
+      // It may end before it has read.
+      child.stdin!.on('error', () => {});
       child.once('error', (error) => done(() => reject(new DaemonError('start-failed', `Cannot start the daemon: ${error.message}`))));
       child.once('exit', (code, signal) =>
         done(() => {
           if (code === LOCK_BUSY) resolve('busy');
+          else if (isLocked) reject(new DaemonError('locked', lastWords(paths.startLog).replace(/^ai-session: /, '')));
           else
             reject(
               new DaemonError(

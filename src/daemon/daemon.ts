@@ -11,6 +11,7 @@ import { PROTOCOL } from '../wire/version.ts';
 import { History } from './history/history.ts';
 import { writeFileAtomic } from './persistence/atomic-file.ts';
 import { Counters } from './persistence/counters.ts';
+import { bestCodec } from './persistence/journal/codec.ts';
 import { Journals } from './persistence/journal/journals.ts';
 import type { Vault } from './persistence/vault/vault.ts';
 import { RunFolder } from './run-folder.ts';
@@ -169,6 +170,7 @@ export class Daemon implements AsyncDisposable {
     if (this.#collecting) clearInterval(this.#collecting);
     await this.#sessions[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
+    await this.#history[Symbol.asyncDispose]();
     // What is being compressed is finished while nobody can meet us any more.
     await this.#journals[Symbol.asyncDispose]();
     try {
@@ -212,6 +214,14 @@ export class Daemon implements AsyncDisposable {
       sessions: this.#sessions.all.length,
       connections: this.#server.connections,
       problems: this.#settings.now.problems,
+      history: {
+        codec: bestCodec(this.#settings.now.settings['history.level']).name,
+        isEncrypted: this.#journals.vault?.isOn ?? false,
+        bytes: this.#journals.bytes + this.#archive.bytes,
+        failing: this.#sessions.all.flatMap(({ facts: { id, name }, pane: { journal } }) =>
+          journal?.trouble ? [{ id, name, because: journal.trouble.message }] : [],
+        ),
+      },
     };
   }
 

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { LOCK_BUSY } from '../base/lock-busy.ts';
+import { LOCK_BUSY } from '../base/daemon-start.ts';
 import { openLog } from '../base/log.ts';
 import { homeProblem, pathsFor } from '../config/paths.ts';
 import { makePrivateFolders } from '../config/private-folder.ts';

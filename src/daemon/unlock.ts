@@ -1,12 +1,10 @@
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { LOCKED } from '../base/daemon-start.ts';
 import type { Paths } from '../config/paths.ts';
 import { openKeyring } from './persistence/vault/keys.ts';
 import { isSealedBlob, type Vault } from './persistence/vault/vault.ts';
-
-/** Whoever starts the daemon is told so on its standard output, and says the passphrase, a line, on its standard input. */
-export const LOCKED = 'locked\n';
 
 /**
  * The keys of this home, or null where nothing is encrypted. A daemon without its keys does not start: it could read nothing, and would write

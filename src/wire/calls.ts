@@ -157,8 +157,45 @@ export const CALLS = {
       lines: z.int().min(0).max(1_000_000).optional(),
       /** Go on as it is written, until the program ends. */
       follow: z.boolean().default(false),
+      /** With a note in the place of what looks like a secret; of text and json. */
+      redact: z.boolean().default(false),
     }),
     result: z.object({ stream: z.number(), session: z.object({ id: z.string(), name: z.string() }) }),
+  }),
+  'history.search': call({
+    since: 1,
+    does: 'Find lines in what sessions printed, gone ones included, the newest first.',
+    params: z.object({
+      /** As it stands; case counts only when there are capitals in it. */
+      pattern: z.string(),
+      /** By id, or by name: everyone that ever had it. */
+      session: z.string().optional(),
+      /** Milliseconds since 1970. */
+      since: z.number().optional(),
+      isRegex: z.boolean().default(false),
+      limit: z.int().min(1).max(1000).default(50),
+    }),
+    result: z.object({
+      matches: z.array(
+        z.object({
+          session: z.string(),
+          name: z.string(),
+          pane: z.string(),
+          /** Of the line's first byte, and after its last. */
+          offset: z.number(),
+          end: z.number(),
+          at: z.number(),
+          text: z.string(),
+        }),
+      ),
+      /** The limit left out older ones. */
+      hasMore: z.boolean(),
+      /** False when not everything could be searched in the time there is; then everything up to `upTo` was, if that is known. */
+      isComplete: z.boolean(),
+      upTo: z.number().nullable(),
+      how: z.enum(['index', 'exact']),
+      note: z.string().nullable(),
+    }),
   }),
   'history.list': call({
     since: 1,
@@ -319,5 +356,17 @@ function daemonStatus() {
     connections: z.number(),
     /** What is wrong with the settings, in sentences. */
     problems: z.array(z.string()),
+    /** What is kept of what programs print. Absent where the daemon is older. */
+    history: z
+      .object({
+        /** What compresses it: zstd-napi, node:zlib zstd, or deflate. */
+        codec: z.string(),
+        isEncrypted: z.boolean(),
+        /** On the disk, gone sessions included. */
+        bytes: z.number(),
+        /** Sessions whose output the disk does not take now. */
+        failing: z.array(z.object({ id: z.string(), name: z.string(), because: z.string() })),
+      })
+      .optional(),
   });
 }

@@ -12,6 +12,7 @@ test('everything lies below AI_SESSION_HOME', () => {
     startLog: '/h/run/start.log',
     log: '/h/logs/daemon.log',
     sessions: '/h/sessions',
+    snapshots: '/h/snapshots',
     metadata: '/h/metadata',
     config: '/h/config.yaml',
   });

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LOCK_BUSY } from '../../src/base/lock-busy.ts';
+import { LOCK_BUSY } from '../../src/base/daemon-start.ts';
 import { takeFileLock } from '../../src/daemon/lock.ts';
 
 let folder: string;

@@ -71,6 +71,12 @@ test('a passphrase is needed to start the daemon, and a wrong one changes nothin
     stderr: expect.stringContaining('AI_SESSION_PASSPHRASE'),
   });
   expect(filesWith(rig, '').map((name) => [name, readFileSync(join(rig.paths.sessions, name), 'latin1')])).toEqual(before);
+  // On a terminal it is asked for, and what is typed is not shown.
+  const terminal = await rig.terminal(['ls'], { environment: { AI_SESSION_PASSPHRASE: '' } });
+  await terminal.shows('Passphrase:');
+  terminal.type(`${SECRET}\r`);
+  await terminal.shows('running');
+  expect(terminal.text).not.toContain('horse');
   expect(await rig.run(['logs', 'a'])).toMatchObject({ code: 0, stdout: 'something\n' });
 });
 

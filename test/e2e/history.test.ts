@@ -136,3 +136,36 @@ test('history in a session without history is refused clearly', async () => {
     stderr: expect.stringContaining('Session \\"quiet\\" keeps no history'),
   });
 });
+
+test('search finds lines in everything that sessions printed', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  for (const [name, text] of [
+    ['old', 'connect ECONNREFUSED 127.0.0.1:5432\nold news'],
+    ['new', '\x1b[31mconnect ECONNREFUSED\x1b[0m 10.0.0.1\nprogress 1%\rprogress 100%'],
+  ] as const) {
+    const { puppet } = await rig.puppet(client, { name });
+    const watcher = await rig.watch(client, name);
+    puppet.print(`${text}\n`);
+    await watcher.shows(text.includes('old') ? 'old news' : 'progress 100%');
+  }
+  await client.call('session.kill', { sessions: ['old'] });
+  const found = async (...args: string[]) => {
+    const { code, stdout } = await rig.run(['search', ...args, '--json']);
+    const { matches } = JSON.parse(stdout) as { matches: { name: string; text: string }[] };
+    return { code, lines: matches.map(({ name, text }) => `${name}: ${text}`) };
+  };
+  const both = ['new: connect ECONNREFUSED 10.0.0.1', 'old: connect ECONNREFUSED 127.0.0.1:5432'];
+  expect(await found('econnrefused')).toEqual({ code: 0, lines: both });
+  expect(await found('ECONNREFUSED 127.')).toEqual({ code: 0, lines: [both[1]] });
+  expect(await found('refused \\d+\\.0', '--regex')).toEqual({ code: 0, lines: both });
+  expect(await found('refused', '--session', 'old')).toEqual({ code: 0, lines: [both[1]] });
+  expect(await found('progress')).toEqual({ code: 0, lines: ['new: progress 100%'] });
+  expect(await found('Econnrefused')).toEqual({ code: 1, lines: [] });
+  expect((await rig.run(['search', 'news'])).stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}old \(\$1\) {2}old news\n$/);
+  expect(await rig.run(['search', ''])).toMatchObject({ code: 2 });
+  expect(await rig.run(['search', 'x', '--session', 'nobody'])).toMatchObject({ code: 3 });
+  expect(await rig.run(['search', '(', '--regex'])).toMatchObject({ code: 2 });
+  await rig.run(['gc', '--all']);
+  expect(await found('econnrefused')).toEqual({ code: 0, lines: [both[0]] });
+});

@@ -94,10 +94,9 @@ test('of somebody who types on and on, nothing is lost while daemons are killed 
   terminal.type('end');
   let read = '';
   while (!read.endsWith('end')) read += await puppet.input(1);
-  // A daemon that is killed when it has read a key, and before it has said so, is told it once more.
-  const keys = read.split(';').slice(0, -1).map(Number);
-  expect([...new Set(keys)]).toEqual(Array.from({ length: typed }, (_, n) => n));
-  expect(keys.length - typed).toBeLessThanOrEqual(2);
+  // Once more comes only what a killed daemon had read and not said so yet, which is a matter of microseconds, and of luck.
+  const keys = new Set(read.split(';').slice(0, -1).map(Number));
+  expect([...keys]).toEqual(Array.from({ length: typed }, (_, n) => n));
 });
 
 test('a full-screen program is shown as it was, modes and all', async () => {

@@ -102,12 +102,14 @@ export async function attach(first: Connection, { session, readOnly, detachOther
       const now = Date.now();
       losses.push(now);
       if (losses.filter((at) => at > now - LOSSES_MS).length > LOSSES_LIMIT) throw new Error('The daemon was lost again and again.');
+      // Nobody is asked for a passphrase on a terminal that shows a session.
       daemon = await connect(pathsFor(), { patienceMs });
       try {
         const { stream } = await follow({ history: false, shown: true });
         isAway = false;
         daemon.onLost = () => isOver || leave('lost');
-        for (const bytes of kept.take()) send(stream, bytes);
+        const before = Buffer.concat(kept.take());
+        if (before.length > 0) send(stream, before);
         return;
       } catch (error) {
         if (error instanceof WireError && error.code === 'not-found') return finish({ because: 'gone' });
@@ -182,7 +184,11 @@ function tell({ name, id }: SessionInfo, end: Ending): number {
   const { because, exitCode, signal } = end;
   switch (because) {
     case 'session ended':
-      say(`[${session} ended: ${signal ?? (exitCode === null || exitCode === undefined ? 'nobody knows how' : `exit ${exitCode}`)}]`);
+      if (!signal && (exitCode === null || exitCode === undefined))
+        say(
+          `[${session} was lost: nobody knows how it ended, and this is its last screen. Start it again with: ai-session restore '${id}']`,
+        );
+      else say(`[${session} ended: ${signal ?? `exit ${exitCode}`}]`);
       return EXIT.ok;
     case 'session removed':
       say(`[${session} was killed]`);

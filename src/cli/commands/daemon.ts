@@ -12,7 +12,7 @@ import { WireError } from '../../wire/errors.ts';
 import { negotiate, OLDEST_PROTOCOL, PROTOCOL } from '../../wire/version.ts';
 import { EXIT } from '../exit-codes.ts';
 import { ago, plain, print, printJson, say, UsageError } from '../output.ts';
-import { withDaemon } from '../session.ts';
+import { askPassphrase, megabytes, withDaemon } from '../session.ts';
 import { define as defineUnit } from './daemon-unit.ts';
 
 export function define(command: Command): void {
@@ -63,7 +63,7 @@ async function stop({ json, killSessions }: { json?: boolean; killSessions?: boo
 
 /** Programs may run on without a daemon: one is started, which finds them, and then ends them. */
 async function startToKill(): Promise<true> {
-  (await connect(pathsFor())).close();
+  (await connect(pathsFor(), { passphrase: askPassphrase })).close();
   return true;
 }
 
@@ -76,6 +76,11 @@ async function status({ json }: { json?: boolean }): Promise<void> {
   print(`socket    ${status.socket}`);
   print(`log       ${status.log}`);
   print(`programs  ${status.sessions} sessions on ${status.backend}, ${status.pids.length - 1} holders, ${status.connections} clients`);
+  if (status.history) {
+    const { codec, isEncrypted, bytes, failing } = status.history;
+    print(`history   ${megabytes(bytes)}, compressed with ${codec}, ${isEncrypted ? 'encrypted' : 'not encrypted'}`);
+    for (const { name, because } of failing) print(`problem   the disk takes no output of "${plain(name)}": ${plain(because)}`);
+  }
   for (const problem of status.problems) print(`problem   ${problem}`);
 }
 
@@ -172,7 +177,7 @@ async function refuseToEndPrograms(daemon: Connection): Promise<void> {
 /** Starts this package's daemon. A client of another version may be quicker, when it was attached to the old one: then once more. */
 async function connectToOurs(): Promise<Connection> {
   for (let tries = 1; ; tries++) {
-    const daemon = await connect(pathsFor());
+    const daemon = await connect(pathsFor(), { passphrase: askPassphrase });
     if (daemon.daemon.build === VERSION) return daemon;
     const { build } = daemon.daemon;
     if (tries === 3) {

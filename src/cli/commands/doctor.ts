@@ -8,9 +8,10 @@ import { PACKAGE_FOLDER, VERSION } from '../../base/package.ts';
 import { connect, DaemonError } from '../../client/daemon.ts';
 import { homeProblem, type Paths, pathsFor } from '../../config/paths.ts';
 import { makePrivateFolders, UnsafePathError } from '../../config/private-folder.ts';
-import type { SessionInfo } from '../../wire/calls.ts';
+import type { DaemonStatus, SessionInfo } from '../../wire/calls.ts';
 import { EXIT } from '../exit-codes.ts';
 import { plain, print, printJson, style } from '../output.ts';
+import { megabytes } from '../session.ts';
 
 /** One thing that was looked at. `fix` is what to do about it, and null when there is nothing to do. */
 interface Check {
@@ -244,7 +245,7 @@ async function checkDaemon(paths: Paths): Promise<Check[]> {
       status.version === VERSION
         ? ok('daemon', about)
         : warn('daemon', `${about}, and this is ${VERSION}`, 'ai-session daemon restart (programs run on)');
-    return [version, ...checkSessions(paths, sockets, sessions)];
+    return [version, ...checkHistory(status), ...checkSessions(paths, sockets, sessions)];
   } catch (error) {
     return [
       fail(
@@ -258,6 +259,21 @@ async function checkDaemon(paths: Paths): Promise<Check[]> {
   }
 }
 
+function checkHistory({ history }: DaemonStatus): Check[] {
+  if (!history) return [];
+  const { codec, isEncrypted, bytes, failing } = history;
+  const about = `${megabytes(bytes)}, compressed with ${codec}, ${isEncrypted ? 'encrypted' : 'not encrypted'}`;
+  const fast = codec === 'zstd-napi' || codec.startsWith('node:zlib');
+  return [
+    fast
+      ? ok('history', about)
+      : warn('history', `${about}: zstd is three times as fast`, 'npm rebuild zstd-napi, or use Node 22.15 or newer'),
+    ...failing.map(({ name, because }) =>
+      fail('history', `the disk takes no output of "${name}": ${because}`, 'free some space; what waits is written then'),
+    ),
+  ];
+}
+
 function checkSessions(paths: Paths, sockets: readonly string[], sessions: readonly SessionInfo[]): Check[] {
   const claimed = new Set(sessions.map(({ pane }) => `p${pane.slice(1)}.sock`));
   // The sockets were listed before the sessions were, so one that is new has its session here; one that is going is looked at again.
@@ -269,7 +285,13 @@ function checkSessions(paths: Paths, sockets: readonly string[], sessions: reado
       : orphans.map((name) => tellOrphan(join(paths.run, name)))),
     ...(lost.length === 0
       ? []
-      : [warn('sessions', `lost with their holders: ${lost.map(({ name }) => `"${name}"`).join(', ')}`, 'ai-session kill --status lost')]),
+      : [
+          warn(
+            'sessions',
+            `lost with their holders: ${lost.map(({ name }) => `"${name}"`).join(', ')}`,
+            'ai-session restore --all',
+          ),
+        ]),
   ];
 }
 

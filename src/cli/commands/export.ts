@@ -20,6 +20,7 @@ export function define(command: Command): void {
     .option('--format <format>', 'asciicast (a recording that asciinema plays), text, html or json', 'asciicast')
     .option('-o, --output <file>', 'into this file, which must not be there yet')
     .option('--since <time>', 'from then on: 10m, 2h, 14:30, yesterday, 2026-11-21T14:00', moment)
+    .option('--redact', 'take out what looks like a password, token or key (text and json)')
     .addHelpText('after', '\nWhat a program printed may have secrets in it: passwords, tokens, keys. Look before you share.')
     .action(run);
 }
@@ -28,8 +29,8 @@ async function run(operand: string | undefined, options: Options): Promise<void>
   const { session } = takeTarget(operand === undefined ? [] : [operand], options);
   const format = FORMATS.find((known) => known === options.format);
   if (!format) throw new UsageError(`"${options.format}" is no format: use ${FORMATS.join(', ')}.`);
-  const { since, output } = options;
-  const params = { session, format, ...(since !== undefined && { since }) };
+  const { since, output, redact } = options;
+  const params = { session, format, redact: redact ?? false, ...(since !== undefined && { since }) };
   await withDaemon(async (daemon) => {
     if (output === undefined) return void (await readHistory(daemon, params, (bytes) => process.stdout.write(bytes)));
     const file = createWriteStream(output, { flags: 'wx', mode: 0o600 });

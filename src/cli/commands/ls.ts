@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { SessionInfo } from '../../wire/calls.ts';
 import { ago, plain, print, printJson, say, style, UsageError } from '../output.ts';
-import { checkStatus, STATUS_NAMES, withDaemon } from '../session.ts';
+import { checkStatus, megabytes, STATUS_NAMES, withDaemon } from '../session.ts';
 
 interface Options {
+  all?: boolean;
   json?: boolean;
   format?: string;
   status?: string;
@@ -12,6 +13,7 @@ interface Options {
 
 export function define(command: Command): void {
   command
+    .option('-a, --all', 'also sessions that are gone and whose history is kept')
     .option('--json', 'print JSON')
     .option('--format <format>', 'table, json or csv')
     .option('--status <status>', `only sessions that are ${STATUS_NAMES}`)
@@ -23,14 +25,35 @@ async function run(options: Options): Promise<void> {
   const format = options.json ? 'json' : (options.format ?? 'table');
   if (!['table', 'json', 'csv'].includes(format)) throw new UsageError(`"${format}" is no format: use table, json or csv.`);
   checkStatus(options.status);
-  const { sessions } = await withDaemon((daemon) => daemon.call('session.list', {}));
+  if (options.all && (options.template !== undefined || options.status !== undefined || format === 'csv'))
+    throw new UsageError('--all goes with a table or JSON only.');
+  const { sessions, archived } = await withDaemon(async (daemon) => ({
+    ...(await daemon.call('session.list', {})),
+    archived: options.all ? (await daemon.call('history.list', {})).sessions : [],
+  }));
+  if (options.all && format === 'json') return printJson({ sessions, archived });
   const shown = sessions.filter(({ status }) => options.status === undefined || status === options.status);
   if (options.template !== undefined) for (const session of shown) print(fill(options.template, session));
   else if (format === 'json') printJson(shown);
   else if (format === 'csv') printCsv(shown);
-  else if (shown.length === 0)
+  else if (shown.length === 0 && archived.length === 0)
     say(sessions.length === 0 ? 'No sessions. Start one with: ai-session new' : `No session is ${options.status}.`);
-  else for (const line of table(shown, Date.now())) print(line);
+  else {
+    for (const line of table(shown, Date.now())) print(line);
+    if (archived.length > 0)
+      print(style('dim', `${shown.length > 0 ? '\n' : ''}gone, with their history kept (logs, search, restore, gc):`));
+    for (const { name, id, command, archivedAt, bytes, exitCode } of archived)
+      print(
+        [
+          style('bold', plain(name)),
+          id,
+          exitCode === null ? 'ended' : `exited ${exitCode}`,
+          clip(plain(command.join(' ')), 32),
+          `${ago(Date.now() - archivedAt)} ago`,
+          megabytes(bytes),
+        ].join('  '),
+      );
+  }
 }
 
 const COLUMNS = ['NAME', 'ID', 'STATUS', 'COMMAND', 'CWD', 'SIZE', 'CLIENTS', 'AGE', 'ACTIVE'];

@@ -11,15 +11,18 @@ import type { Vault } from '../persistence/vault/vault.ts';
 import type { Archive, Archived } from '../session/archive.ts';
 import { journalPlace } from '../session/journal-place.ts';
 import type { Pane } from '../session/pane.ts';
+import { redact } from '../session/secrets.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Caller, Handlers, Stream } from '../subsystem.ts';
 import { asciicast } from './asciicast.ts';
 import { htmlPage } from './html.ts';
+import { SearchIndex } from './index/search-index.ts';
 import { type Renderer, rendererFor } from './renderer.ts';
 import { replay } from './replay.ts';
+import type { SearchPlace } from './search.ts';
 
-type Calls = 'history.read' | 'history.list' | 'history.collect';
+type Calls = 'history.read' | 'history.search' | 'history.list' | 'history.collect';
 
 /** Bytes that wait for a reader at which it is let read first. */
 const AHEAD_BYTES = 256 << 10;
@@ -45,13 +48,42 @@ interface Chapter {
 /** Reading back: what sessions printed, those that are long gone included. */
 export class History {
   readonly #parts: HistoryParts;
+  readonly #index: SearchIndex;
 
   constructor(parts: HistoryParts) {
     this.#parts = parts;
+    const { paths, log, vault, sessions, archive } = parts;
+    this.#index = new SearchIndex({ paths, log, vault, places: () => this.#places() });
+    sessions.onQuiet.add(({ record, folder }) => {
+      for (const place of placesOf({ record, folder })) this.#index.touched(place);
+    });
+    archive.onDropped = (id) => void this.#index.forget(id);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#index[Symbol.asyncDispose]();
+  }
+
+  #places(): SearchPlace[] {
+    return [...this.#parts.archive.all, ...this.#parts.sessions.all].flatMap(placesOf);
   }
 
   readonly calls: Pick<Handlers, Calls> = {
     'history.read': (params, caller) => this.#read(params, caller),
+    'history.search': async ({ pattern, session, since, isRegex, limit }) => {
+      // A slip in the name is refused as everywhere.
+      if (session !== undefined) this.chaptersOf(session);
+      const answer = await this.#index.search({
+        pattern,
+        isRegex,
+        limit,
+        ...(session !== undefined && { session }),
+        ...(since !== undefined && { since }),
+      });
+      if (!answer.ok) throw new WireError('bad-params', answer.problem);
+      const { ok: _, ...found } = answer;
+      return found;
+    },
     'history.list': () => ({
       sessions: this.#parts.archive.all.map(({ record, bytes }) => ({
         id: record.id,
@@ -98,7 +130,7 @@ export class History {
     return { record, chapters, pane: live?.pane ?? null };
   }
 
-  #read({ session, format, since, lines, follow }: CallInput<'history.read'>, caller: Caller) {
+  #read({ session, format, since, lines, follow, redact: isRedacted }: CallInput<'history.read'>, caller: Caller) {
     const { record, chapters, pane } = this.chaptersOf(session);
     const isLive = format === 'text' || format === 'ansi' || format === 'raw' || format === 'json';
     if ((follow || lines !== undefined) && !isLive)
@@ -106,6 +138,8 @@ export class History {
         'bad-params',
         `The last lines, and what is still being written, cannot be had as ${format}: use text, ansi, raw or json.`,
       );
+    if (isRedacted && format !== 'text' && format !== 'json')
+      throw new WireError('bad-params', `Secrets can be taken out of text and json, not out of ${format}.`);
     const reader: Reader = { now: null, onClosed() {} };
     const closed = () => {
       reader.now?.stop();
@@ -128,7 +162,7 @@ export class History {
     };
     if (!isLive) reader.now = new Reading(stream, this.#whole(format, record, chapters, entries()), finish);
     else {
-      const renderer = rendererFor(format);
+      const renderer = rendererFor(format, isRedacted ? redact : undefined);
       const pieces = render(entries(), renderer);
       if (follow && pane && pane.state.is !== 'ended') {
         const shown = lines === undefined ? pieces : lastLines(pieces, lines);
@@ -208,6 +242,12 @@ export class History {
       screen.dispose();
     }
   }
+}
+
+function placesOf({ record, folder }: { record: SessionRecord; folder: string }): SearchPlace[] {
+  const { id, name, history, earlierPanes, pane } = record;
+  if (!history) return [];
+  return [...earlierPanes, pane].map((each) => ({ session: id, name, pane: each, ...journalPlace({ folder, session: id, pane: each }) }));
 }
 
 /** What works for a client that reads, now, and what is to be done when it goes away. */

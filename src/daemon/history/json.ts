@@ -1,5 +1,5 @@
 import type { Entry } from '../persistence/journal/entry.ts';
-import { LineAssembler } from './lines.ts';
+import { type Line, LineAssembler } from './lines.ts';
 import { inPieces } from './pieces.ts';
 
 /**
@@ -20,17 +20,29 @@ function* objects(entries: Iterable<Entry>): Generator<string> {
 /** The same, entry by entry. */
 export class JsonLines {
   readonly #assembler = new LineAssembler();
+  readonly #clean: (text: string) => string;
+
+  constructor(clean: (text: string) => string = (text) => text) {
+    this.#clean = clean;
+  }
 
   push(entry: Entry): string {
     const lines = this.#assembler.push(entry);
     // The last is the gap in words.
     if (entry.is === 'gap') lines.pop();
-    const text = lines.map(lineObject).join('');
+    const text = lines.map((line) => this.#told(line)).join('');
     return entry.is === 'output' ? text : `${text}${JSON.stringify({ ...entry, at: isoTime(entry.at) })}\n`;
   }
 
   end(): string {
-    return this.#assembler.flush().map(lineObject).join('');
+    return this.#assembler
+      .flush()
+      .map((line) => this.#told(line))
+      .join('');
+  }
+
+  #told(line: Line): string {
+    return lineObject({ ...line, text: this.#clean(line.text) });
   }
 }
 

@@ -136,7 +136,7 @@ export class LineAssembler {
   #runOn(from: number, to: number, isAscii: boolean): boolean {
     const run = this.#run;
     if (run) {
-      if (run.to !== from || run.isReturned || to - run.from > ROW_LIMIT) return false;
+      if (run.to !== from || to - run.from > ROW_LIMIT) return false;
       run.to = to;
       run.isAscii &&= isAscii;
       return true;
@@ -396,6 +396,7 @@ export class LineAssembler {
     this.#unfold();
     if (this.#row.hasText) this.#emit(this.#row.text(true), end, start);
     else {
+      // A LF inside a sequence ends a line after the beginning of the sequence.
       this.#start = Math.max(this.#start, start);
       this.#number++;
     }
@@ -410,10 +411,8 @@ export class LineAssembler {
   }
 
   #emit(text: string, end: number, start: number): void {
-    // A control inside a sequence ends a line after the beginning of the sequence.
-    const last = Math.max(this.#start, end);
-    this.#lines.push({ text, offset: this.#start, end: last, at: this.#at });
-    this.#start = Math.max(last, start);
+    this.#lines.push({ text, offset: this.#start, end, at: this.#at });
+    this.#start = start;
     this.#number++;
   }
 }

@@ -12,16 +12,17 @@ export interface Renderer {
   end(): string;
 }
 
-export function rendererFor(format: LiveFormat): Renderer {
+/** `clean`: what becomes of the text of each line before it is told; not of raw bytes, which nobody may change. */
+export function rendererFor(format: LiveFormat, clean: (text: string) => string = (text) => text): Renderer {
   switch (format) {
     case 'raw':
       // What is missing has no place among raw bytes; it would be taken for output.
       return { push: (entry) => (entry.is === 'output' ? entry.bytes : ''), end: () => '' };
     case 'json':
-      return new JsonLines();
+      return new JsonLines(clean);
     default: {
       const assembler = new LineAssembler({ keepsLooks: format === 'ansi' });
-      const print = (lines: readonly { text: string }[]) => lines.map(({ text }) => `${text}\n`).join('');
+      const print = (lines: readonly { text: string }[]) => clean(lines.map(({ text }) => `${text}\n`).join(''));
       return { push: (entry) => print(assembler.push(entry)), end: () => print(assembler.flush()) };
     }
   }

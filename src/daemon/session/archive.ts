@@ -13,6 +13,8 @@ export interface Archived {
 export class Archive {
   readonly #paths: Paths;
   readonly #byId = new Map<string, Archived>();
+  /** The history of this session is gone. */
+  onDropped: (id: string) => void = () => {};
 
   constructor(paths: Paths) {
     this.#paths = paths;
@@ -67,6 +69,7 @@ export class Archive {
   #drop({ record, folder }: Archived): void {
     this.#byId.delete(record.id);
     rmSync(folder, { recursive: true, force: true });
+    this.onDropped(record.id);
   }
 }
 

@@ -54,7 +54,7 @@ export class Restoring {
     this.#paths = paths;
     this.#vault = vault;
     this.#emit = emit;
-    sessions.onQuiet = (session) => void this.#learn(session).catch(() => {});
+    sessions.onQuiet.add((session) => void this.#learn(session).catch(() => {}));
   }
 
   readonly calls: Pick<Handlers, 'session.restore'> = {

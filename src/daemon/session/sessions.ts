@@ -46,7 +46,7 @@ export class Sessions implements Subsystem<SessionCalls> {
   readonly #beingKilled = new Set<Session>();
   #isLeaving = false;
   /** A session's program has paused after it wrote something. */
-  onQuiet: (session: Session) => void = () => {};
+  readonly onQuiet = new Set<(session: Session) => void>();
   isReplaced = false;
 
   constructor(parts: SessionsParts) {
@@ -351,7 +351,9 @@ export class Sessions implements Subsystem<SessionCalls> {
 
   #assemble(facts: SessionFacts, at: { pane: string; cols: number; rows: number; activeAt: number }): Session {
     const session = assemble(this.#parts, facts, at, (session, watchers) => this.#ended(session, watchers > 0));
-    session.onQuiet = () => this.onQuiet(session);
+    session.onQuiet = () => {
+      for (const then of this.onQuiet) then(session);
+    };
     return session;
   }
 

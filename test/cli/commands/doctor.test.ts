@@ -327,7 +327,7 @@ describe('the daemon', () => {
     expect((await examine(rig)).of('holders')).toEqual([{ check: 'holders', status: 'ok', found: '0, each with its session', fix: null }]);
   });
 
-  test('lists what was lost with its holder, and the fix forgets it', async () => {
+  test('lists what was lost with its holder, and the fix brings it back', async () => {
     await using rig = await Rig.start();
     const client = await rig.connect();
     const events = await rig.events();
@@ -336,7 +336,7 @@ describe('the daemon', () => {
     await events.next(({ event }) => event === 'session.ended');
     const { of } = await examine(rig);
     expect(of('sessions')).toEqual([
-      { check: 'sessions', status: 'warn', found: 'lost with their holders: "gone"', fix: 'ai-session kill --status lost' },
+      { check: 'sessions', status: 'warn', found: 'lost with their holders: "gone"', fix: 'ai-session restore --all' },
     ]);
     await rig.run(of('sessions')[0]!.fix!.split(' ').slice(1));
     expect((await examine(rig)).of('sessions')).toEqual([]);

@@ -91,7 +91,7 @@ test('whatever the program wrote, the page is well-formed, reads as the screen, 
       expect(open).toEqual([]);
       screen.dispose();
     }),
-    { seed: SEED, numRuns: 500 },
+    { seed: SEED, numRuns: 200 },
   );
 });
 

@@ -53,6 +53,7 @@ export function* indexPane(store: IndexStore, place: IndexPlace): Generator<void
   let upto = state?.upto ?? 0;
   let blocks: NewBlock[] = [];
   let bytes = 0;
+  let written = reading.start.offset;
   for (const entry of pieces(readJournal(journal, { from: reading.start.offset }))) {
     const block = reading.push(entry);
     upto = Math.max(upto, Math.floor(entry.at));
@@ -60,14 +61,15 @@ export function* indexPane(store: IndexStore, place: IndexPlace): Generator<void
     if (entry.is === 'output') bytes += entry.bytes.length;
     if (bytes < STEP_BYTES) continue;
     bytes = 0;
-    if (blocks.length >= BLOCKS_TOGETHER) {
-      store.advance(place, { blocks, tail: null, done: reading.start, files: '', upto });
+    if (blocks.length >= BLOCKS_TOGETHER || reading.start.offset - written >= BLOCKS_TOGETHER * BLOCK_OUTPUT_BYTES) {
+      store.advance(place, { blocks, tail: null, done: reading.start, isWhole: false, files, upto });
+      written = reading.start.offset;
       blocks = [];
     }
     yield;
   }
   const done = reading.start;
-  store.advance(place, { blocks, tail: reading.end(), done, files, upto });
+  store.advance(place, { blocks, tail: reading.end(), done, isWhole: true, files, upto });
 }
 
 /** The lines of a block, as they were when it was made. */
@@ -136,7 +138,7 @@ class Part {
   add({ text, at }: Line): void {
     if (text === '') return;
     this.length += text.length;
-    this.newest = Math.max(this.newest, Math.floor(at));
+    this.newest = Math.max(this.newest, Math.ceil(at));
     this.#grams.add(text);
   }
 
@@ -176,7 +178,9 @@ function filesOf(folder: string): string {
   const { segments, tails } = journalFiles(folder);
   const sized = ({ path, tail, start }: JournalFile) => `${tail}-${start}:${statSync(path, { throwIfNoEntry: false })?.size ?? 'gone'}`;
   const [oldest, latest] = [segments.at(0), segments.at(-1)];
-  return [...(oldest && oldest !== latest ? [`${oldest.tail}`] : []), ...(latest ? [`s${sized(latest)}`] : []), ...tails.map(sized)].join(' ');
+  return [...(oldest && oldest !== latest ? [`${oldest.tail}`] : []), ...(latest ? [`s${sized(latest)}`] : []), ...tails.map(sized)].join(
+    ' ',
+  );
 }
 
 function endOfJournal({ folder, purpose, vault }: JournalPlace): number {

@@ -31,6 +31,8 @@ export interface Progress {
   /** What follows them up to the end of output, when all has been read. */
   tail: NewBlock | null;
   done: ResumePoint;
+  /** All has been read; otherwise there is more, and `tail` is null. */
+  isWhole: boolean;
   files: string;
   upto: number;
 }
@@ -66,21 +68,19 @@ export class IndexStore {
     }));
   }
 
-  /** What was read since the last time. The tail that there was is replaced, unless nothing has been added behind `done` yet. */
-  advance(place: IndexPlace, { blocks, tail, done, files, upto }: Progress): void {
+  /** What was read since the last time. The tail that there was is replaced. */
+  advance(place: IndexPlace, { blocks, tail, done, isWhole, files, upto }: Progress): void {
     const { newPane, removeBlock, removeGrams, savePane } = this.#statements;
     this.#sqlite.transaction(() => {
       newPane.run(place.session, place.pane, place.folder, JSON.stringify(BEGINNING));
       const state = this.find(place)!;
-      let kept = state.tail;
-      if (kept !== null && (blocks.length > 0 || tail !== null || files !== '')) {
-        removeBlock.run(kept);
-        removeGrams.run(kept);
-        kept = null;
+      if (state.tail !== null) {
+        removeBlock.run(state.tail);
+        removeGrams.run(state.tail);
       }
       for (const block of blocks) this.#add(state.id, block);
-      if (tail) kept = this.#add(state.id, tail);
-      savePane.run(place.folder, JSON.stringify(done), kept, files, upto, state.id);
+      const newTail = tail && this.#add(state.id, tail);
+      savePane.run(place.folder, JSON.stringify(done), newTail, isWhole ? files : '', upto, state.id);
     });
   }
 

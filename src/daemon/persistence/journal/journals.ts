@@ -41,6 +41,11 @@ export class Journals implements JournalHost, AsyncDisposable {
     return journal;
   }
 
+  /** On the disk, as of the last time that any of them grew. */
+  get bytes(): number {
+    return [...this.#open.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /** No longer counted, nor dropped from. */
   forget(journal: Journal): void {
     this.#open.delete(journal);
@@ -71,7 +76,7 @@ export class Journals implements JournalHost, AsyncDisposable {
     this.#open.set(journal, journal.stored);
     this.#shrink(journal, this.#open.get(journal)!.bytes - paneBytes);
     const { elsewhere } = this.#options;
-    let over = [...this.#open.values()].reduce((sum, { bytes }) => sum + bytes, elsewhere.bytes) - totalBytes;
+    let over = this.bytes + elsewhere.bytes - totalBytes;
     if (over <= 0) return;
     const freed = elsewhere.free(over);
     if (freed > 0) this.#options.onDropped(freed);
