@@ -7,10 +7,10 @@ export async function askSecret(question: string, { isNew = false } = {}): Promi
   if (!isNew && process.env.AI_SESSION_PASSPHRASE) return process.env.AI_SESSION_PASSPHRASE;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new UsageError('A passphrase is needed: set AI_SESSION_PASSPHRASE, or run this on a terminal.');
-  process.stderr.write(question);
-  // What is typed is echoed to nowhere.
+  // What is typed is echoed to nowhere, and by the terminal itself only until the interface is there: the question comes after it.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  process.stderr.write(question);
   try {
     return await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve);

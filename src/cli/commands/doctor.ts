@@ -319,7 +319,7 @@ function holderOf(socket: string): number | null {
 
 /* ---- The system ---- */
 
-/** Descriptors that a daemon without sessions has open, rounded up. Each session costs it one more. */
+/** Descriptors that a daemon without sessions has open, rounded up. Each session costs it two more: its holder's socket and its journal. */
 const DAEMON_FILES = 40;
 /** Fewer sessions than this are within reach of somebody who has agents start them. */
 const MANY_SESSIONS = 200;
@@ -336,7 +336,7 @@ function checkLimits(): Check[] {
     };
   };
   const files = limit('Max open files');
-  const sessions = Math.max(0, files.count - DAEMON_FILES);
+  const sessions = Math.max(0, Math.floor((files.count - DAEMON_FILES) / 2));
   const openFiles = `open files: ${files.soft} of at most ${files.hard}, enough for ${Number.isFinite(sessions) ? `some ${sessions} sessions` : 'any number of sessions'}`;
   const processes = limit('Max processes');
   const ofUser = `processes: ${processes.soft} for this user, two or more a session`;

@@ -40,8 +40,7 @@ function row(engine: Engine, line: CoreLine): string {
     let text = '';
     do text += cell(line, x++);
     while (x < end && sameLook(lookOfCell(line, x), look));
-    // The second column of a wide character has a look, too.
-    if (text !== '') html += dressed(text, look, engine);
+    html += dressed(text, look, engine);
   }
   return html;
 }

@@ -51,6 +51,7 @@ export function assemble(
       wrote: (bytes) => session.checkpoints.wrote(bytes),
       resized: (cols, rows) => {
         session.trySave();
+        session.checkpoints.resized();
         emit({ event: 'session.resized', ...named(), cols, rows });
       },
       titled: (title) => emit({ event: 'session.titled', ...named(), title }),

@@ -6,6 +6,11 @@ const LEAST_MS = 2000;
 const QUIET_MS = 2000;
 const LEAST_BYTES = 8 << 10;
 
+/** A change of size costs about what so many bytes of text do: all lines are wrapped anew. */
+const RESIZE_BYTES = 16 << 10;
+/** Parsed again in some 10 ms. */
+const MUCH_BYTES = 128 << 10;
+
 /** Decides when a screen is worth saving, so that what follows a crash is short. With nothing new there is no timer. */
 export class Checkpoints {
   readonly #save: () => void;
@@ -23,6 +28,20 @@ export class Checkpoints {
     if (this.#bytes < LEAST_BYTES) return;
     this.#wroteAt = Date.now();
     this.#timer ??= setTimeout(() => this.#look(), QUIET_MS).unref();
+  }
+
+  /**
+   * So much had to be parsed again after a crash. Much is saved at once: a daemon that is killed every second must not have more to do each
+   * time.
+   */
+  replayed(bytes: number, resizes: number): void {
+    const work = bytes + resizes * RESIZE_BYTES;
+    if (work >= MUCH_BYTES) this.#save();
+    else this.wrote(work);
+  }
+
+  resized(): void {
+    this.wrote(RESIZE_BYTES);
   }
 
   /** The screen has been saved now. */

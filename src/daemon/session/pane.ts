@@ -139,12 +139,23 @@ export class Pane {
     this.screen.feed(Buffer.from(reset), false);
   }
 
-  /** What was written before this daemon: seen by the screen alone. */
-  replay(entries: Iterable<Entry>): void {
+  /** What was written before this daemon: seen by the screen alone. Returns how often its size changed. */
+  replay(entries: Iterable<Entry>): number {
+    let resizes = 0;
+    let size: { cols: number; rows: number } | null = null;
     for (const entry of entries) {
-      if (entry.is === 'output') this.screen.feed(entry.bytes, false);
-      else if (entry.is === 'resize') this.screen.resize(entry.cols, entry.rows);
+      if (entry.is === 'resize') size = entry;
+      if (entry.is !== 'output') continue;
+      // Of several in a row only the last was ever written to.
+      if (size) {
+        this.screen.resize(size.cols, size.rows);
+        resizes++;
+      }
+      size = null;
+      this.screen.feed(entry.bytes, false);
     }
+    if (size) this.screen.resize(size.cols, size.rows);
+    return resizes;
   }
 
   /** The screen stands for every byte before this offset: those that come again are not shown again. */

@@ -17,9 +17,17 @@ export interface Rebuilt {
 
 /**
  * Brings a pane's screen to where its journal ends: the saved screen, and what was written since. A note on the disk says so for as long as it
- * takes; should the bytes wedge or crash the emulator, and the daemon with it, the next one counts the notes.
+ * takes; should the bytes wedge or crash the emulator, and the daemon with it, the next one counts the notes. `replayed`: told when it is over.
  */
-export function rebuild(pane: Pane, { journal, saved, folder }: { journal: Journal; saved: SavedScreen | null; folder: string }): Rebuilt {
+export function rebuild(
+  pane: Pane,
+  {
+    journal,
+    saved,
+    folder,
+    replayed,
+  }: { journal: Journal; saved: SavedScreen | null; folder: string; replayed: (bytes: number, resizes: number) => void },
+): Rebuilt {
   const { cols, rows } = pane.screen;
   const note = join(folder, 'replaying.json');
   const from = saved ? saved.offset : Math.max(0, journal.end - WITHOUT_SAVED_BYTES);
@@ -43,10 +51,13 @@ export function rebuild(pane: Pane, { journal, saved, folder }: { journal: Journ
     return { quarantined: { from, to } };
   }
   writeFileAtomic(note, JSON.stringify({ from, to, tries: tries + 1 }));
-  pane.replay(journal.read({ from, to }));
+  const resizes = pane.replay(journal.read({ from, to }));
   pane.continuesAt(to);
   settleSize();
-  pane.screen.whenParsed(() => rmSync(note, { force: true }));
+  pane.screen.whenParsed(() => {
+    rmSync(note, { force: true });
+    replayed(to - from, resizes);
+  });
   return { quarantined: null };
 }
 

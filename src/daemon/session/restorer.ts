@@ -74,7 +74,12 @@ export class Restorer {
     const saved = session.savedScreen(record);
     const { journal } = session.pane;
     if (journal) {
-      const { quarantined } = rebuild(session.pane, { journal, saved, folder: session.folder });
+      const { quarantined } = rebuild(session.pane, {
+        journal,
+        saved,
+        folder: session.folder,
+        replayed: (bytes, resizes) => session.checkpoints.replayed(bytes, resizes),
+      });
       if (quarantined) {
         log.warn('output that stopped the daemon again and again is left out of the screen', { session: record.id, ...quarantined });
         emit({ event: 'session.quarantined', session: record.id, name: record.name, ...quarantined });

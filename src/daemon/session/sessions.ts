@@ -212,7 +212,7 @@ export class Sessions implements Subsystem<SessionCalls> {
     this.#parts.archive.forget(record.id);
     const session = this.#take({ ...record, name, archivedAt: null });
     const { journal } = session.pane;
-    if (journal) rebuild(session.pane, { journal, saved: session.savedScreen(record), folder: session.folder });
+    if (journal) rebuild(session.pane, { journal, saved: session.savedScreen(record), folder: session.folder, replayed() {} });
     endAsRecorded(session, record);
     session.trySave();
     return session;

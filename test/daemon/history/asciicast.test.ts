@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { AsciicastError, readAsciicast } from '../../../src/cli/replay/read-asciicast.ts';
 import { asciicast } from '../../../src/daemon/history/asciicast.ts';
-import { AsciicastError, readAsciicast } from '../../../src/daemon/history/read-asciicast.ts';
 import type { Entry } from '../../../src/daemon/persistence/journal/entry.ts';
 import { anyBytes, entriesOf, SEED } from './streams.ts';
 
@@ -38,6 +38,10 @@ test('a recording is a header and events, as the format has them', () => {
 
 test('nothing recorded is a header', () => {
   expect(linesOf([])).toEqual(['{"version":2,"width":80,"height":24,"env":{"TERM":"xterm-256color"}}']);
+});
+
+test('a byte order mark is output like any other', () => {
+  expect(linesOf(entriesOf(Buffer.from('\ufeffa')))[1]).toBe('[0, "o", "\ufeffa"]');
 });
 
 test('however it was cut, what is read again is what was written', () => {

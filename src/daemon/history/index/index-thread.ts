@@ -42,8 +42,8 @@ export type IndexMessage =
   | { is: 'warn'; message: string }
   /** It cannot be used on this machine, or with this file. */
   | { is: 'unusable'; why: string }
-  /** Nothing is behind. */
-  | { is: 'idle' };
+  /** Nothing is behind, after so many requests. */
+  | { is: 'idle'; heard: number };
 
 export interface IndexThreadOptions extends IndexWorkerData {
   /** Every pane that has a journal: a new thread looks at all of them. */
@@ -76,6 +76,8 @@ export class IndexThread implements AsyncDisposable {
   #gather: NodeJS.Timeout | null = null;
   #idle: NodeJS.Timeout | null = null;
   #isIdle = false;
+  /** Requests to this thread. */
+  #sent = 0;
   #onIdle: (() => void)[] = [];
   #crashes = 0;
   #unusable: string | null = null;
@@ -151,6 +153,7 @@ export class IndexThread implements AsyncDisposable {
     this.#idle = null;
     this.#isIdle = false;
     this.#worker ??= this.#start();
+    this.#sent++;
     this.#worker.postMessage(request);
   }
 
@@ -167,6 +170,7 @@ export class IndexThread implements AsyncDisposable {
     worker.on('error', (error) => this.#crashed(worker, error as Error));
     worker.on('exit', () => this.#crashed(worker, new Error('the thread of the search index has ended')));
     // Whatever happened while there was no thread.
+    this.#sent = 1;
     worker.postMessage({
       is: 'touched',
       places: places().map(({ session, pane, folder, purpose }) => ({ session, pane, folder, purpose })),
@@ -193,7 +197,8 @@ export class IndexThread implements AsyncDisposable {
         this.#giveUp(message.why);
         return;
       case 'idle':
-        this.#becameIdle();
+        // It may have become so before it heard the last one.
+        if (message.heard === this.#sent) this.#becameIdle();
         return;
       default: {
         const never: never = message;

@@ -12,6 +12,10 @@ import type { IndexAnswer, IndexMessage, IndexQuery, IndexRequest, IndexWorkerDa
 const REST = 3;
 /** And begins a pane anew after twenty times what the last time took: one whose output has no line ends is read from far behind each time. */
 const AGAIN = 20;
+/** Panes that are read in turn, so that a flood in one holds up no other. Each has a few megabytes in memory. */
+const TOGETHER = 4;
+/** After an error, which would be the same at once. */
+const AFTER_ERROR_MS = 60_000;
 /** Blocks between two looks at the clock, and at what else is to be done. */
 const LOOK_EVERY = 8;
 
@@ -24,10 +28,16 @@ let isWorking = false;
 const known = new Map<string, IndexPlace>();
 /** Those that may have more than the index, and when they may be looked at. */
 const waiting = new Map<string, number>();
+/** When a pane may be looked at again. */
+const cooling = new Map<string, number>();
 /** What is being read. */
 const running = new Map<string, { steps: Generator<void>; tookMs: number }>();
 
+/** How many requests came. */
+let heard = 0;
+
 parentPort!.on('message', (request: IndexRequest) => {
+  heard++;
   try {
     handle(request);
   } catch (error) {
@@ -50,7 +60,7 @@ function handle(request: IndexRequest): void {
       const { session } = request;
       for (const [key, place] of known) {
         if (place.session !== session) continue;
-        for (const map of [known, waiting, running]) map.delete(key);
+        for (const map of [known, waiting, running, cooling]) map.delete(key);
       }
       mended(() => opened().forgetSession(session));
       say({ is: 'done', id: request.id });
@@ -74,13 +84,14 @@ async function work(): Promise<void> {
   if (isWorking) return;
   isWorking = true;
   while (!isClosing) {
-    const key = [...running.keys()][0] ?? due();
-    if (key === null) break;
+    const key = (running.size < TOGETHER ? due() : null) ?? [...running.keys()][0];
+    if (key === undefined) break;
     const began = performance.now();
     try {
       mended(() => step(key));
     } catch (error) {
       for (const map of [running, waiting]) map.delete(key);
+      cooling.set(key, performance.now() + AFTER_ERROR_MS);
       if (error instanceof NoIndexError) say({ is: 'unusable', why: error.message });
       else say({ is: 'warn', message: `The search index, at "${known.get(key)?.folder}": ${(error as Error).message}` });
     }
@@ -89,7 +100,7 @@ async function work(): Promise<void> {
   isWorking = false;
   if (isClosing) return;
   const next = Math.min(...waiting.values());
-  if (next === Number.POSITIVE_INFINITY) say({ is: 'idle' });
+  if (next === Number.POSITIVE_INFINITY) say({ is: 'idle', heard });
   else setTimeout(() => void work(), Math.max(1, next - performance.now())).unref();
 }
 
@@ -117,9 +128,6 @@ function step(key: string): boolean {
   else running.set(key, job);
   return isDone;
 }
-
-/** When a pane may be looked at again. */
-const cooling = new Map<string, number>();
 
 function know(place: IndexPlace): void {
   const key = keyOf(place);

@@ -81,20 +81,12 @@ export class SearchIndex implements AsyncDisposable {
     const { session } = query;
     const places = this.#parts.places().filter((place) => session === undefined || place.session === session || place.name === session);
     if (places.length === 0) return nothing(session);
-    let why: string;
-    if (query.isRegex) why = 'Regular expressions are not in the index';
-    else if (!this.#thread) why = 'History is encrypted, and an index would not be';
-    else {
-      try {
-        return await this.#byIndex(this.#thread, wanted, places);
-      } catch (error) {
-        if (!(error instanceof NoIndexError)) this.#parts.log.warn(`The search index did not answer: ${(error as Error).message}`);
-        why = (error as Error).message;
-      }
+    try {
+      return await this.#found(wanted, places);
+    } catch (error) {
+      if (this.#ending.signal.aborted) return { ok: false, problem: 'The daemon is stopping: search again when it runs' };
+      throw error;
     }
-    const turn = this.#exact.then(() => this.#byReading(wanted, places, why));
-    this.#exact = turn.catch(() => {});
-    return turn;
   }
 
   /** Resolves when the index has everything that it was told of. */
@@ -106,6 +98,24 @@ export class SearchIndex implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     await Promise.all([this.#thread?.[Symbol.asyncDispose](), this.#exact]);
+  }
+
+  async #found(query: SearchQuery & { limit: number }, places: SearchPlace[]): Promise<Found> {
+    let why: string;
+    if (query.isRegex) why = 'Regular expressions are not in the index';
+    else if (!this.#thread) why = 'History is encrypted, and an index would not be';
+    else {
+      try {
+        return await this.#byIndex(this.#thread, query, places);
+      } catch (error) {
+        this.#ending.signal.throwIfAborted();
+        if (!(error instanceof NoIndexError)) this.#parts.log.warn(`The search index did not answer: ${(error as Error).message}`);
+        why = (error as Error).message;
+      }
+    }
+    const turn = this.#exact.then(() => this.#byReading(query, places, why));
+    this.#exact = turn.catch(() => {});
+    return turn;
   }
 
   async #byIndex(thread: IndexThread, query: SearchQuery & { limit: number }, places: SearchPlace[]): Promise<Found> {

@@ -228,6 +228,27 @@ test('a crash at each step of sealing leaves every byte once', async () => {
   }
 });
 
+test('a tail that was sealed and not removed is not gone on with', async () => {
+  const folder = newFolder();
+  const bench = new Bench();
+  bench.isIdle = true;
+  const journal = bench.open(folder);
+  journal.append(0, output(500));
+  await journal.close();
+  const [tail] = journalFiles(folder).tails;
+  const kept = readFileSync(tail!.path);
+  const job = { folder, purpose: 'journal|$1|%1', tail: tail!.tail };
+  sealTails(job, { codec, vault: null });
+  writeFileSync(tail!.path, kept);
+  const after = bench.open(folder);
+  after.append(500, output(500, 500));
+  same(bytesOf(after.read()), output(1000));
+  await after.close();
+  sealTails({ ...job, tail: job.tail + 1 }, { codec, vault: null });
+  expect(readFrames(journalFiles(folder).segments[0]!.path).frames).toHaveLength(2);
+  same(bytesOf(bench.open(folder).read()), output(1000));
+});
+
 test('it is read while it is written and sealed', async () => {
   const folder = newFolder();
   const bench = new Bench();

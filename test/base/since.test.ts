@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseSince } from '../../../src/daemon/history/since.ts';
+import { parseSince } from '../../src/base/since.ts';
 
 const zone = process.env.TZ;
 beforeAll(() => {
