@@ -235,7 +235,11 @@ export class History {
       return;
     }
     const { settings } = this.#parts.settings.now;
-    const screen = replay(entries, { cols, rows, scrollbackLines: settings['scrollback.lines'] });
+    const steps = replay(entries, { cols, rows, scrollbackLines: settings['scrollback.lines'] });
+    let step = steps.next();
+    // Others get their turn in between.
+    for (; !step.done; step = steps.next()) yield { offset: 0, piece: '' };
+    const screen = step.value;
     try {
       for (const piece of htmlPage(screen, { title: record.name })) yield { offset: 0, piece };
     } finally {

@@ -4,12 +4,14 @@ import { gapNotice } from './gap-notice.ts';
 
 /**
  * The screen as it was after these entries. What it takes is bounded by `scrollbackLines`: about 12 bytes a cell, so 2,000 lines of 200
- * columns are 5 MB. It takes its time, though, about a second for 20 MB: of a long journal give it the end, or show the entries one by one.
- * The caller disposes it.
+ * columns are 5 MB. It takes its time, though, about a second for 20 MB, so it pauses after each entry. The caller disposes the screen.
  */
-export function replay(entries: Iterable<Entry>, { cols, rows, scrollbackLines }: ReplayOptions): Screen {
+export function* replay(entries: Iterable<Entry>, { cols, rows, scrollbackLines }: ReplayOptions): Generator<void, Screen> {
   const screen = new Screen({ cols, rows, scrollbackLines, answer: () => {} });
-  for (const entry of entries) showEntry(screen, entry);
+  for (const entry of entries) {
+    showEntry(screen, entry);
+    yield;
+  }
   return screen;
 }
 
@@ -21,7 +23,7 @@ export interface ReplayOptions {
 }
 
 /** One step of a replay. Where bytes are missing a normal screen says so; an alternate one is a picture and has no place for it. */
-export function showEntry(screen: Screen, entry: Entry): void {
+function showEntry(screen: Screen, entry: Entry): void {
   switch (entry.is) {
     case 'output':
       screen.feed(entry.bytes, false);

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { htmlPage } from '../../../src/daemon/history/html.ts';
-import { replay } from '../../../src/daemon/history/replay.ts';
+import { type ReplayOptions, replay } from '../../../src/daemon/history/replay.ts';
 import type { Entry } from '../../../src/daemon/persistence/journal/entry.ts';
+import type { Screen } from '../../../src/daemon/terminal/screen.ts';
 import { anyBytes, entriesOf, SEED } from './streams.ts';
 
 function page(output: string | Uint8Array, { cols = 40, rows = 4, scrollbackLines = 50, title = 'T' } = {}): string {
-  const screen = replay(entriesOf(Buffer.from(output)), { cols, rows, scrollbackLines });
+  const screen = replayed(entriesOf(Buffer.from(output)), { cols, rows, scrollbackLines });
   try {
     return [...htmlPage(screen, { title })].join('');
   } finally {
@@ -73,7 +74,7 @@ const OURS =
 test('whatever the program wrote, the page is well-formed, reads as the screen, and has no markup but ours', () => {
   fc.assert(
     fc.property(anyBytes(), (bytes) => {
-      const screen = replay(entriesOf(bytes), { cols: 30, rows: 4, scrollbackLines: 10 });
+      const screen = replayed(entriesOf(bytes), { cols: 30, rows: 4, scrollbackLines: 10 });
       const markup = body([...htmlPage(screen)].join(''));
       const lines = screen.lines({ from: -99, to: 99 });
       while (lines.at(-1) === '') lines.pop();
@@ -106,7 +107,7 @@ test('a replay follows resizes in their order, and says where bytes are missing'
     { is: 'gap', at: 0, offset: 30, to: 40, because: 'damage' },
     { is: 'output', at: 0, offset: 40, bytes: Buffer.from('after') },
   ];
-  const screen = replay(entries, { cols: 80, rows: 24, scrollbackLines: 10 });
+  const screen = replayed(entries, { cols: 80, rows: 24, scrollbackLines: 10 });
   // Nothing is kept for later.
   expect([screen.cols, screen.rows, screen.bytesWaiting]).toEqual([50, 6, 0]);
   expect(screen.lines({ from: -9, to: 3, joinWrapped: true })).toEqual([
@@ -122,3 +123,11 @@ test('the history on the page is bounded by that of the screen', () => {
   const html = page(Array.from({ length: 5000 }, (_, i) => `line ${i}\r\n`).join(''), { scrollbackLines: 100 });
   expect(body(html).split('\n')).toHaveLength(100 + 3 + 1);
 });
+
+/** All steps at once. */
+function replayed(entries: Iterable<Entry>, options: ReplayOptions): Screen {
+  const steps = replay(entries, options);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}

@@ -271,7 +271,7 @@ test('with looks, a terminal shows the line as it was', () => {
       expect(visible(again)).toEqual(visible(original));
       expect(again.emulator.engine.pen.fg).toBe(0);
     }),
-    { seed: SEED, numRuns: 700 },
+    { seed: SEED, numRuns: 350 },
   );
 });
 

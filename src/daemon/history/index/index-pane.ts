@@ -31,8 +31,8 @@ export function isBehind(store: IndexStore, place: IndexPlace): boolean {
 }
 
 /**
- * Brings what a journal has more than the index into the index, from the last block's end on. It pauses (yields) after each half MiB of output;
- * whenever it is stopped, it is begun again at what was written last.
+ * Brings what a journal has more than the index into the index, from the last block's end on. It pauses (yields) after each half MiB of
+ * output; whenever it is stopped, it is begun again at what was written last.
  */
 export function* indexPane(store: IndexStore, place: IndexPlace): Generator<void> {
   const { folder, purpose } = place;
