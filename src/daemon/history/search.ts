@@ -3,10 +3,10 @@ import type { Line } from './lines.ts';
 
 /** What somebody looks for in the output of all sessions, ended ones included. */
 export interface SearchQuery {
-  /** Text that stands within one line, or with `isRegex` a JavaScript regular expression. In any letter case unless it has a capital letter. */
+  /** Text within one line, or with `isRegex` a JavaScript regular expression. In any letter case unless it has a capital letter. */
   pattern: string;
   isRegex?: boolean;
-  /** By id or by name. Several ended sessions may have had one name: all of them are searched. */
+  /** By id, by name, or by a pane's id. Several ended sessions may have had one name: all of them are searched. */
   session?: string;
   /** Milliseconds since 1970: lines that were finished from then on. */
   since?: number;
@@ -72,8 +72,10 @@ export function queryProblem({ pattern, isRegex = false, limit = DEFAULT_LIMIT }
   if (/[\n\r]/.test(pattern)) return 'The pattern has a line break, and lines are searched one by one: use a part of one line';
   if (pattern.includes('\t')) return 'The pattern has a tab, and tabs are blanks in history: use blanks, or --regex with " +"';
   const [control] = /[\x00-\x1f\x7f-\x9f]/.exec(pattern) ?? [];
-  if (control !== undefined)
-    return `The pattern has the control character U+${control.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}, which no line has`;
+  if (control !== undefined) {
+    const code = control.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
+    return `The pattern has the control character U+${code}, which no line has`;
+  }
   if (/\p{Surrogate}/u.test(pattern)) return 'The pattern has half of a character (a lone surrogate), which no line has';
   if (!isRegex) return null;
   const compiled = compile(pattern);

@@ -75,6 +75,7 @@ for (const how of ['index', 'exact'] as const) {
     const index = open(rig);
     const all = { pattern: 'hit', limit: 1000 };
     expect(await texts(index, { ...all, session: '$3' })).toEqual(['hit 3.4', 'hit 3.3', 'hit 3.2', 'hit 3.1', 'hit 3.0']);
+    expect(await texts(index, { ...all, session: '%3', since: 4000 })).toEqual(['hit 3.4']);
     expect((await texts(index, { ...all, session: 'build' })).slice(0, 3)).toEqual(['hit 2.4', 'hit 1.4', 'hit 2.3']);
     expect(await texts(index, { ...all, since: 4002 })).toEqual(['hit 3.4', 'hit 2.4']);
     expect(await found(index, { pattern: 'hit', limit: 2 })).toMatchObject({

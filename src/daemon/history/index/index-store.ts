@@ -155,7 +155,8 @@ function statementsOf(sqlite: Sqlite) {
     removeGrams: sqlite.prepare('DELETE FROM grams WHERE rowid = ?'),
     all: sqlite.prepare('SELECT id, pane, newest FROM blocks WHERE newest >= ? ORDER BY newest DESC'),
     having: sqlite.prepare(
-      'SELECT b.id, b.pane, b.newest FROM grams JOIN blocks b ON b.id = grams.rowid WHERE grams MATCH ? AND b.newest >= ? ORDER BY b.newest DESC',
+      `SELECT b.id, b.pane, b.newest FROM grams JOIN blocks b ON b.id = grams.rowid
+       WHERE grams MATCH ? AND b.newest >= ? ORDER BY b.newest DESC`,
     ),
   };
 }

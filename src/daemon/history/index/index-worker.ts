@@ -10,7 +10,7 @@ import type { IndexAnswer, IndexMessage, IndexQuery, IndexRequest, IndexWorkerDa
 
 /** In the background it rests three times as long as it worked: no more than a quarter of a core, whatever programs write. */
 const REST = 3;
-/** And begins a pane anew after twenty times what the last time took: one whose output has no line ends is read from far behind each time. */
+/** And begins a pane anew after twenty times what the last time took: output without line ends is read from far behind each time. */
 const AGAIN = 20;
 /** Panes that are read in turn, so that a flood in one holds up no other. Each has a few megabytes in memory. */
 const TOGETHER = 4;

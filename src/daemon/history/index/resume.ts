@@ -28,14 +28,15 @@ const INITIAL: Modes = { cols: null, isAlternate: false, isInserting: false, ...
 export const BEGINNING: ResumePoint = { offset: 0, modes: INITIAL };
 
 /**
- * A cursor that was saved is forgotten when it was not restored within so many bytes: until then no line ends there. Once it was, its column
- * counts as 0 for one who resumes later: programs save again before they restore again.
+ * A cursor that was saved is forgotten when it was not restored within so many bytes: until then no line ends there. Once it was, its
+ * column counts as 0 for one who resumes later: programs save again before they restore again.
  */
 const SAVE_LIMIT_BYTES = 64 << 10;
 
 /**
- * Follows a pane's output and knows the last resume point: after an LF, before a sequence that puts the cursor into a known column of another
- * row, or anywhere in the alternate screen. It reads the modes as LineAssembler does; a property in the tests holds the two together.
+ * Follows a pane's output and knows the last resume point: after an LF, before a sequence that puts the cursor into a known column of
+ * another row, or anywhere in the alternate screen. It reads the modes as LineAssembler does: a property in the tests holds the two
+ * together.
  */
 export class ResumePoints {
   #modes: Modes;

@@ -79,7 +79,9 @@ export class SearchIndex implements AsyncDisposable {
     if (problem !== null) return { ok: false, problem };
     const wanted = { ...query, limit: query.limit ?? DEFAULT_LIMIT };
     const { session } = query;
-    const places = this.#parts.places().filter((place) => session === undefined || place.session === session || place.name === session);
+    const places = this.#parts
+      .places()
+      .filter(({ session: id, name, pane }) => session === undefined || [id, name, pane].includes(session));
     if (places.length === 0) return nothing(session);
     try {
       return await this.#found(wanted, places);
