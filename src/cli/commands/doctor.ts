@@ -285,13 +285,7 @@ function checkSessions(paths: Paths, sockets: readonly string[], sessions: reado
       : orphans.map((name) => tellOrphan(join(paths.run, name)))),
     ...(lost.length === 0
       ? []
-      : [
-          warn(
-            'sessions',
-            `lost with their holders: ${lost.map(({ name }) => `"${name}"`).join(', ')}`,
-            'ai-session restore --all',
-          ),
-        ]),
+      : [warn('sessions', `lost with their holders: ${lost.map(({ name }) => `"${name}"`).join(', ')}`, 'ai-session restore --all')]),
   ];
 }
 
