@@ -14,6 +14,7 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    // A write by descriptor names no file; whoever is told that the disk is full wants to know which.
+    throw Object.assign(error as NodeJS.ErrnoException, { path });
   }
 }

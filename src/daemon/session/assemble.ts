@@ -21,7 +21,7 @@ export function assemble(
   { emit, log, settings, paths, journals }: AssembleParts,
   facts: SessionFacts,
   { pane: paneId, cols, rows, activeAt }: { pane: string; cols: number; rows: number; activeAt: number },
-  onEnded: (session: Session, watchers: number) => void,
+  { onEnded, onRecovered }: { onEnded(session: Session, watchers: number): void; onRecovered(session: Session): void },
 ): Session {
   const named = () => ({ session: facts.id, name: facts.name });
   const folder = join(paths.sessions, facts.id.slice(1));
@@ -34,7 +34,10 @@ export function assemble(
         whenFull: () => settings.now.settings['history.when_full'],
         onTrouble: (error) => {
           if (error) log.warn('the disk takes no output', { ...named(), because: error.message });
-          else log.info('the disk takes output again', named());
+          else {
+            log.info('the disk takes output again', named());
+            onRecovered(session);
+          }
           emit({ event: error ? 'history.failing' : 'history.recovered', ...named(), because: error?.message ?? null });
         },
         onDamage: (path, error) => log.warn('a part of a journal cannot be used', { ...named(), path, because: error.message }),

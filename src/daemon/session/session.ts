@@ -180,8 +180,10 @@ export class Session {
   tryKeepEnd(): boolean {
     const { journal } = this.pane;
     this.trySaveScreen();
+    // Nothing is written of an end whose last output is not: the next daemon gets both from the holder.
+    if (journal?.trouble) return false;
     void journal?.seal();
-    return this.trySave() && !journal?.trouble;
+    return this.trySave();
   }
 
   #try(what: string, action: () => void): boolean {

@@ -350,7 +350,11 @@ export class Sessions implements Subsystem<SessionCalls> {
   }
 
   #assemble(facts: SessionFacts, at: { pane: string; cols: number; rows: number; activeAt: number }): Session {
-    const session = assemble(this.#parts, facts, at, (session, watchers) => this.#ended(session, watchers > 0));
+    const session = assemble(this.#parts, facts, at, {
+      onEnded: (session, watchers) => this.#ended(session, watchers > 0),
+      // What it printed last could not be written down when it ended; now it is.
+      onRecovered: (session) => session.isEnded && this.#byId.has(facts.id) && session.tryKeepEnd() && this.#letHolderGo(session),
+    });
     session.onQuiet = () => {
       for (const then of this.onQuiet) then(session);
     };

@@ -189,6 +189,10 @@ export class Journal {
       toSeal = tail;
       if (sealed.has(tail)) continue;
       try {
+        if (TailWriter.isStillborn(path)) {
+          unlinkSync(path);
+          continue;
+        }
         const content = readTail(path, purpose, vault);
         this.#end = Math.max(this.#end, content.end);
         if (content.records === 0 && !content.isDamaged) unlinkSync(path);

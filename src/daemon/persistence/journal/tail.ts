@@ -1,4 +1,4 @@
-import { close, closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writevSync } from 'node:fs';
+import { close, closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, rmSync, writevSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { FileCipher, Vault } from '../vault/vault.ts';
 import type { Entry, Gap } from './entry.ts';
@@ -66,9 +66,17 @@ export class TailWriter {
       tail.#writeWhole([header]);
     } catch (error) {
       closeSync(fd);
+      // The next try wants its name.
+      rmSync(path, { force: true });
       throw error;
     }
     return tail;
+  }
+
+  /** Whether this is a tail that ended before its header did, as a full disk or a crash leaves it: nothing was ever in it. */
+  static isStillborn(path: string): boolean {
+    const file = readFileSync(path);
+    return file.length < FILE_HEADER_BYTES && (file.length === 0 || MAGIC.subarray(0, file.length).equals(file.subarray(0, MAGIC.length)));
   }
 
   /** Goes on with a plain tail after what was found good in it. An encrypted one is never gone on with: its counter may have been further. */
