@@ -58,6 +58,8 @@ export class Journal {
   #waiting: Entry[] = [];
   #waitingBytes = 0;
   #trouble: Error | null = null;
+  /** What waits begins with a gap. */
+  #hasGivenUp = false;
   #retry: NodeJS.Timeout | null = null;
   /** Typed since the last record. */
   #typed = 0;
@@ -282,6 +284,11 @@ export class Journal {
     if (this.#trouble === null) return;
     const waiting = this.#waiting;
     try {
+      // A disk without room for a line has room for the note of a gap; then there would be a gap after each line.
+      if (this.#hasGivenUp) {
+        if (this.#tail === null) this.#begin(waiting[0]!.offset);
+        this.#tail!.probe(WAITING_LIMIT_BYTES);
+      }
       this.#write(waiting);
     } catch (error) {
       this.#troubled(error as Error);
@@ -290,12 +297,14 @@ export class Journal {
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#trouble = null;
+    this.#hasGivenUp = false;
     this.#options.onTrouble(null);
     this.#options.onSafe(this.#end);
   }
 
   /** Recorded as a gap, and no longer kept anywhere: the program goes on. */
   #giveUp(): void {
+    this.#hasGivenUp = true;
     const [first] = this.#waiting;
     const to = this.#expected();
     this.#waiting = [

@@ -1,4 +1,16 @@
-import { close, closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, rmSync, writevSync } from 'node:fs';
+import {
+  close,
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+  writevSync,
+} from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { FileCipher, Vault } from '../vault/vault.ts';
 import type { Entry, Gap } from './entry.ts';
@@ -124,6 +136,17 @@ export class TailWriter {
     }
     this.#writeWhole(pieces);
     this.#records = frame;
+  }
+
+  /** Whether the disk takes so many bytes more: throws what it says when it does not. They are taken back. */
+  probe(bytes: number): void {
+    try {
+      writeSync(this.#fd, Buffer.alloc(bytes), 0, bytes, this.#size);
+      // A part that was taken says nothing yet: the last byte does.
+      writeSync(this.#fd, Buffer.alloc(1), 0, 1, this.#size + bytes - 1);
+    } finally {
+      this.#cutTo(this.#size);
+    }
   }
 
   /** Ends it. What was written reaches the disk itself soon, and nobody waits for that. */
