@@ -97,6 +97,8 @@ for (const kind of ['plain', 'encrypted'] as const) {
       `${kind}: ${kills} kills, ${all.bytes} bytes of flood, ${counted.bytes} of the slow one, ` +
         `${all.gaps + counted.gaps} gaps, ${all.duplicates + counted.duplicates} duplicates`,
     );
+    // Without the keys nothing of it is to be read.
+    if (vault) expect(readAll(rig, slow).bytes).toBe(0);
     expect({ gaps: all.gaps, duplicates: all.duplicates }).toEqual({ gaps: 0, duplicates: 0 });
     const floodLines = expectFlood(all);
     const numbers = textOf(counted).trimEnd().split('\r\n');
