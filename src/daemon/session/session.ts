@@ -145,8 +145,9 @@ export class Session {
       restores: facts.restores,
       archivedAt: facts.archivedAt,
       screenOffset: null,
+      // An end whose last output the disk did not take is still to come, for whoever reads this: the holder has both.
       ended:
-        state.is === 'ended'
+        state.is === 'ended' && !pane.journal?.trouble
           ? {
               how: state.how,
               exitCode: state.exit.code,
