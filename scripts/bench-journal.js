@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -71,11 +71,7 @@ const cases = {
       ['append, on its thread', `${round(took)} MB/s`, `${ratio(took, plain)} of the floor; goal 150: ${verdict(took >= 150)}`],
       ['longest single append', `${round(Math.max(free.longestMs, paced.longestMs))} ms`, ''],
       ['as fast as it can, until all is sealed', `${round(speed(free.wholeMs))} MB/s`, `at most ${free.mostTails} tails waited`],
-      [
-        'as fast as it is sealed',
-        `${round(speed(paced.wholeMs))} MB/s`,
-        `${ratio(speed(paced.wholeMs), zstd)} of zstd alone; goal 150: ${verdict(speed(paced.wholeMs) >= 150)}`,
-      ],
+      ['as fast as it is sealed', `${round(speed(paced.wholeMs))} MB/s`, `${ratio(speed(paced.wholeMs), zstd)} of zstd alone`],
       ['on disk', `${round(paced.stored / MIB)} MiB`, `${ratio(bytes, paced.stored)} smaller`],
     ]);
   },
@@ -109,7 +105,9 @@ const cases = {
     );
     const list = () =>
       milliseconds(() => {
-        const running = JSON.parse(ours('ls', '--json').stdout).filter(({ status }) => status === 'running').length;
+        const { status, stdout, stderr } = ours('ls', '--json');
+        if (status !== 0) throw new Error(`ls failed: ${stderr}`);
+        const running = JSON.parse(stdout).filter(({ status }) => status === 'running').length;
         if (running !== count) throw new Error(`${running} of ${count} sessions run`);
       });
     list();
@@ -150,13 +148,11 @@ const cases = {
       for (const entry of journal.read({ from: end - MIB })) if (entry.is === 'output') bytes += entry.bytes.length;
       if (bytes !== MIB) throw new Error(`${bytes} bytes where 1 MiB was asked for`);
     });
-    const since = (share) =>
-      milliseconds(() => {
-        const moment = made.from + Math.floor((made.to - made.from) * share);
-        const first = journal.read({ since: moment }).next().value;
-        if (first.at < moment || first.at > moment + 2 * made.msPerFrame) throw new Error('another moment');
-      });
-    const [early, middle, late] = [since(0.01), since(0.5), since(0.99)];
+    const sinceMs = milliseconds(() => {
+      const moment = Math.floor((made.from + made.to) / 2);
+      const first = journal.read({ since: moment }).next().value;
+      if (first.at < moment || first.at > moment + 2 * made.msPerFrame) throw new Error('another moment');
+    });
     const offsetMs = milliseconds(() => journal.read({ from: Math.floor(end / 2) }).next());
     const hundredMs = milliseconds(() => {
       for (const _ of readJournal(place, { from: Math.floor(end / 2), to: Math.floor(end / 2) + 100 * MIB }));
@@ -167,9 +163,7 @@ const cases = {
       ['Journal.open', `${round(openMs)} ms`, ''],
       ['the last MiB', `${round(lastMs)} ms`, ''],
       ['an offset in the middle', `${round(offsetMs)} ms`, ''],
-      ['since a moment near the beginning', `${round(early)} ms`, ''],
-      ['since a moment in the middle', `${round(middle)} ms`, ''],
-      ['since a moment near the end', `${round(late)} ms`, ''],
+      ['since a moment in the middle', `${round(sinceMs)} ms`, ''],
       ['100 MiB from the middle', `${round(100 / (hundredMs / 1000))} MiB/s`, `${round(memory / MIB)} MiB more resident after all this`],
     ]);
   },
@@ -401,7 +395,6 @@ function makeLong(where, frames) {
   const header = templateHeader(codec);
   const from = Date.parse('2026-01-01');
   const msPerFrame = 1000;
-  let stored = 0;
   for (let n = 0; n < frames; n += framesEach) {
     const pieces = [];
     for (let tail = n; tail < Math.min(frames, n + framesEach); tail++) {
@@ -419,12 +412,16 @@ function makeLong(where, frames) {
       header.writeUInt32LE(crc32(header.subarray(8)), 4);
       pieces.push(Buffer.from(header), compressed);
     }
-    const bytes = Buffer.concat(pieces);
-    writeFileSync(join(where, journalFileName('segment', n + 1, n * TAIL_BYTES)), bytes);
-    stored += bytes.length;
+    writeFileSync(join(where, journalFileName('segment', n + 1, n * TAIL_BYTES)), Buffer.concat(pieces));
   }
-  const segments = Math.ceil(frames / framesEach);
-  return { end: frames * TAIL_BYTES, from, to: from + frames * msPerFrame, msPerFrame, segments, framesEach, stored };
+  return {
+    end: frames * TAIL_BYTES,
+    from,
+    to: from + frames * msPerFrame,
+    msPerFrame,
+    segments: Math.ceil(frames / framesEach),
+    framesEach,
+  };
 }
 
 /** What the journal itself writes before a frame. */
@@ -479,24 +476,16 @@ function table(title, rows) {
   for (const [what, figure, note] of rows) console.log(`  ${what.padEnd(widths[0])}  ${figure.padStart(widths[1])}  ${note}`.trimEnd());
 }
 
-let isClean = false;
 function cleanUp() {
-  if (isClean) return;
-  isClean = true;
-  // A home that no daemon was started in has nothing to stop.
   if (existsSync(environment.AI_SESSION_HOME)) ours('daemon', 'stop', '--kill-sessions');
   if (hasTmux) theirs('kill-server');
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
-for (const [signal, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-]) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     cleanUp();
-    process.exit(code);
+    process.exit(128 + constants.signals[signal]);
   });
 }
 

@@ -22,6 +22,7 @@ import { UnixSocketServer } from './server/unix-socket.ts';
 import { Archive } from './session/archive.ts';
 import { journalPlace } from './session/journal-place.ts';
 import { launchPurpose } from './session/launch.ts';
+import { remakeSockets } from './session/left-over.ts';
 import { Restoring } from './session/restoring.ts';
 import { screenPurpose } from './session/saved-screen.ts';
 import { Sessions } from './session/sessions.ts';
@@ -154,7 +155,7 @@ export class Daemon implements AsyncDisposable {
   /** Makes again what vanished from the run folder. */
   async #mend(): Promise<void> {
     try {
-      this.#sessions.remakeSockets();
+      remakeSockets(this.#sessions.all, { paths: this.#paths, log: this.#log });
       await this.#server.remake();
     } catch (error) {
       // The folder is still being taken away, say: the next change brings the next try.

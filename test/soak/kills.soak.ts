@@ -107,8 +107,8 @@ for (const kind of ['plain', 'encrypted'] as const) {
 
     const sent = typist.report(lines);
     console.log(
-      `${kind}: ${floodLines} lines of flood, ${numbers.length} slow ones, ${sent.acknowledged} inputs acknowledged, ${sent.heard} heard, ` +
-        `${sent.twice} twice, ${sent.lost} lost`,
+      `${kind}: ${floodLines} lines of flood, ${numbers.length} slow ones, ` +
+        `${sent.acknowledged} inputs acknowledged, ${sent.heard} heard, ${sent.twice} twice, ${sent.lost} lost`,
     );
     expect(sent).toMatchObject({ twice: 0, isInOrder: true, lost: 0 });
 

@@ -61,7 +61,18 @@ const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<str
 
 /** Sessions keep what they print, can be taken up again, and are archived when they end. */
 function keepsHistory(record: Record<string, unknown>): Record<string, unknown> {
-  return { ...record, version: 2, history: true, restart: 'ask', conversation: null, earlierPanes: [], restores: [], archivedAt: null };
+  // The first builds that wrote version 1 did not know which process a pid meant.
+  return {
+    pidIdentity: null,
+    ...record,
+    version: 2,
+    history: true,
+    restart: 'ask',
+    conversation: null,
+    earlierPanes: [],
+    restores: [],
+    archivedAt: null,
+  };
 }
 
 /** Throws a sentence when the file is damaged or newer than this build; it is left as it is. */

@@ -95,6 +95,8 @@ export class Follower {
   /** The last picture, when the program has ended. */
   finish(offset: number): void {
     if (this.#mode?.is === 'painted') this.#paint(this.#mode.painter, offset);
+    // What it has not taken yet comes before it, and this is not much: it sees the end, too.
+    else if (this.#mode?.is === 'behind') this.catchUp(offset, this.#mode.sinceLine);
     this.stop();
   }
 

@@ -7,7 +7,7 @@ import type { SavedScreen } from './saved-screen.ts';
 
 /** Without a saved screen so much of the end is shown to the emulator: more than any scrollback, less than anybody waits for. */
 const WITHOUT_SAVED_BYTES = 1 << 20;
-/** Times a daemon may end while it shows the same bytes to the emulator, before they are taken for the reason. */
+/** Times a daemon may end while the same bytes wait for the emulator, before they are shown to it alone. */
 const TRIES = 3;
 
 export interface Rebuilt {
@@ -42,17 +42,20 @@ export function rebuild(
     settleSize();
     return { quarantined: null };
   }
-  const tries = triesIn(note, from);
-  if (tries >= TRIES) {
+  const { tries, isAlone } = readNote(note, from);
+  if (isAlone) {
     rmSync(note, { force: true });
     pane.replay([...leftOut(from, to)]);
     pane.continuesAt(to);
     settleSize();
     return { quarantined: { from, to } };
   }
-  writeFileAtomic(note, JSON.stringify({ from, to, tries: tries + 1 }));
+  writeFileAtomic(note, JSON.stringify({ from, to, tries: tries + 1, isAlone: tries >= TRIES }));
   const resizes = pane.replay(journal.read({ from, to }));
   pane.continuesAt(to);
+  // A daemon may have ended for another reason while many panes waited for their turn. Now this one has it to itself: what ends the daemon
+  // here is in these bytes.
+  if (tries >= TRIES) pane.screen.settle();
   settleSize();
   pane.screen.whenParsed(() => {
     rmSync(note, { force: true });
@@ -61,16 +64,17 @@ export function rebuild(
   return { quarantined: null };
 }
 
-function triesIn(note: string, from: number): number {
+function readNote(note: string, from: number): { tries: number; isAlone: boolean } {
   try {
-    const known = JSON.parse(readFileSync(note, 'utf8')) as { from?: unknown; tries?: unknown };
-    return known.from === from && Number.isSafeInteger(known.tries) ? (known.tries as number) : 0;
+    const known = JSON.parse(readFileSync(note, 'utf8')) as { from?: unknown; tries?: unknown; isAlone?: unknown };
+    if (known.from === from && Number.isSafeInteger(known.tries)) return { tries: known.tries as number, isAlone: known.isAlone === true };
   } catch {
-    return 0;
+    // None there.
   }
+  return { tries: 0, isAlone: false };
 }
 
 function* leftOut(from: number, to: number) {
-  const text = `\r\n[${to - from} bytes of output stopped the daemon ${TRIES} times and are not shown. Read them with: ai-session logs --raw]\r\n`;
+  const text = `\r\n[${to - from} bytes of output stopped the daemon ${TRIES + 1} times and are not shown. Read them with: ai-session logs --raw]\r\n`;
   yield { is: 'output' as const, at: 0, offset: from, bytes: Buffer.from(text) };
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { holderSocket } from '../../config/paths.ts';
 import type { CallInput, SessionInfo } from '../../wire/calls.ts';
@@ -9,7 +9,7 @@ import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
 import { startHold } from '../terminal/hold.ts';
 import { startNodePty } from '../terminal/node-pty.ts';
 import { endTrees, processIdentity } from '../terminal/process-tree.ts';
-import { type Pty, type PtyListener, type PtySpec, SpawnError } from '../terminal/pty.ts';
+import { type Pty, type PtyListener, type PtySpec, SpawnError, TAKEN_OVER } from '../terminal/pty.ts';
 import type { Archive } from './archive.ts';
 import { type AssembleParts, assemble } from './assemble.ts';
 import { loginName, quote, shell, shellHint } from './command-line.ts';
@@ -280,18 +280,12 @@ export class Sessions implements Subsystem<SessionCalls> {
     if (!this.#byId.delete(session.facts.id)) return;
     const { state } = session.pane;
     this.#letHolderGo(session);
-    session.pane.end(state.is === 'ended' ? state.how : 'lost', { code: null, signal: null }, 'removed');
+    const gone = { how: state.is === 'ended' ? state.how : 'lost', exit: { code: null, signal: null }, because: 'removed' } as const;
+    // What never began has no end that anybody should hear of.
+    if (hasBegun) session.pane.end(gone.how, gone.exit, gone.because);
+    else session.pane.endAsBefore({ is: 'ended', ...gone });
     this.#putAway(session, hasBegun);
     if (!isSilent) this.#parts.emit({ event: 'session.removed', session: session.facts.id, name: session.facts.name });
-  }
-
-  /** Asks holders whose socket has vanished to make it again: the next daemon could not find them. */
-  remakeSockets(): void {
-    for (const { facts, pane, isEnded } of this.#byId.values()) {
-      if (isEnded || facts.holderPid === null || existsSync(holderSocket(this.#parts.paths, pane.id))) continue;
-      this.#parts.log.warn('a holder is asked to make its socket again', { session: facts.id });
-      process.kill(facts.holderPid, 'SIGUSR1');
-    }
   }
 
   /** Takes back what an earlier daemon left: programs in their holders, and the records of ended ones. */
@@ -444,9 +438,16 @@ export class Sessions implements Subsystem<SessionCalls> {
     const keep = this.#parts.settings.now.settings['sessions.keep_ended'];
     const isKept = keep === 'always' || (keep === 'unseen' && !wasSeen);
     if (this.#beingKilled.has(session) || !this.#byId.has(session.facts.id)) return;
+    const { state } = session.pane;
+    if (state.is === 'ended' && state.because === TAKEN_OVER) {
+      this.#byId.delete(session.facts.id);
+      this.#closeJournal(session);
+      queueMicrotask(() => session.dispose());
+      return;
+    }
     if (!isKept) {
       // After the followers have been told, which happens in this turn. A pane that a bug has ended may have a living program: it stays.
-      if (session.pane.state.is === 'ended' && session.pane.state.how !== 'failed') queueMicrotask(() => this.remove(session));
+      if (state.is === 'ended' && state.how !== 'failed') queueMicrotask(() => this.remove(session));
       return;
     }
     // The holder keeps the exit until it is written down: on a full disk, for the next daemon.

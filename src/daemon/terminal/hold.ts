@@ -15,7 +15,7 @@ import {
   type ToHolder,
   type Welcome,
 } from './hold-protocol.ts';
-import { exitFrom, type Foreground, type Pty, type PtyListener, type PtySpec, SpawnError, toCells } from './pty.ts';
+import { exitFrom, type Foreground, type Pty, type PtyListener, type PtySpec, SpawnError, TAKEN_OVER, toCells } from './pty.ts';
 
 interface HoldStart {
   spec: PtySpec;
@@ -363,7 +363,7 @@ class HoldPty implements AdoptedPty {
         this.#awaitingStatus.delete(message.id);
         return;
       case 'refused':
-        this.lose('A newer daemon has taken the program over');
+        this.lose(TAKEN_OVER);
         return;
       case 'welcome':
         this.lose('The holder does not speak our protocol: a second welcome');

@@ -86,6 +86,9 @@ export interface PtyListener {
   lost(because: string): void;
 }
 
+/** Why a PTY was lost to a daemon that came after us: all that is kept of it is that one's to write. */
+export const TAKEN_OVER = 'A newer daemon has taken the program over';
+
 /** A program that could not be started, in words for the person who asked. */
 export class SpawnError extends Error {
   override readonly name = 'SpawnError';

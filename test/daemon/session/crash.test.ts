@@ -77,7 +77,7 @@ test('resizes come back at the places where they happened', async () => {
   expect(kept(rig, session).entries.filter(({ is }) => is === 'resize')).toMatchObject([{ cols: 30, rows: 8 }]);
 });
 
-test('output that ends the daemon each time it is shown is left out after three tries, and said', async () => {
+test('output that ends the daemon each time it is shown is left out, and said; what only happened to wait is not', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();
   const { session, puppet } = await rig.puppet(client, { name: 'poison' });
@@ -89,11 +89,19 @@ test('output that ends the daemon each time it is shown is left out after three 
   await isLost;
   const folder = join(rig.paths.sessions, session.id.slice(1));
   const note = join(folder, 'replaying.json');
-  // As three daemons leave it that did not get over these bytes.
+  // As three daemons leave it that ended while these bytes waited, whatever the reason: they are shown, alone.
   writeFileSync(note, JSON.stringify({ from: 0, to: 12, tries: 3 }));
+  const patient = await rig.connect();
+  expect((await patient.call('pane.capture', { session: session.id })).lines[0]).toBe('deadly bytes');
+  expect(existsSync(note)).toBe(false);
+  const isLostAgain = new Promise((resolve) => (patient.onLost = resolve));
+  process.kill(patient.daemon.pid, 'SIGKILL');
+  await isLostAgain;
+  // And as one that ended just then.
+  writeFileSync(note, JSON.stringify({ from: 0, to: 12, tries: 4, isAlone: true }));
   const next = await rig.connect();
   const { lines } = await next.call('pane.capture', { session: session.id });
-  expect(lines.join(' ')).toContain('12 bytes of output stopped the daemon 3 times');
+  expect(lines.join(' ')).toContain('12 bytes of output stopped the daemon 4 times');
   expect(lines.join(' ')).not.toContain('deadly');
   expect(kept(rig, session).text).toBe('deadly bytes');
   expect(existsSync(note)).toBe(false);

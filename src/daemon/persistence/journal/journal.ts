@@ -265,8 +265,9 @@ export class Journal {
     const { host, onDamage } = this.#options;
     this.#sealing = this.#sealing
       .then(() => host.seal({ folder, purpose, tail }))
-      .then(() => host.hasGrown(this))
-      .catch((error) => onDamage(folder, error as Error));
+      .catch((error) => onDamage(folder, error as Error))
+      // Also when it could not be: the tail is there, and takes room.
+      .then(() => host.hasGrown(this));
   }
 
   /** Said once; then tried again until the disk takes it. */
