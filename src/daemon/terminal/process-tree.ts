@@ -30,10 +30,16 @@ interface Process {
  */
 export async function endTrees(trees: readonly Tree[], { force = false } = {}): Promise<Ended[]> {
   const watched = trees.map((tree) => ({ tree, known: new Map<number, string>(), signals: [] as NodeJS.Signals[], alive: [] as number[] }));
-  const look = () => {
+  const lookOnce = () => {
     const table = readProcesses();
     for (const one of watched) one.alive = members(one.tree, one.known, table);
     return watched.filter(({ alive }) => alive.length > 0);
+  };
+  // A list of processes is no picture of one moment: what was forked while it was made, by a parent that then ended, is not on it. A second
+  // list has it.
+  const look = () => {
+    const found = lookOnce();
+    return found.length > 0 ? found : lookOnce();
   };
   let left = look();
   for (const { signal, patienceMs } of force ? STAGES.slice(-1) : STAGES) {
