@@ -267,7 +267,8 @@ export class Journal {
       .then(() => host.seal({ folder, purpose, tail }))
       .catch((error) => onDamage(folder, error as Error))
       // Also when it could not be: the tail is there, and takes room.
-      .then(() => host.hasGrown(this));
+      .then(() => host.hasGrown(this))
+      .catch((error) => onDamage(folder, error as Error));
   }
 
   /** Said once; then tried again until the disk takes it. */
