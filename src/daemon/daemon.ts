@@ -11,7 +11,7 @@ import { PROTOCOL } from '../wire/version.ts';
 import { History } from './history/history.ts';
 import { writeFileAtomic } from './persistence/atomic-file.ts';
 import { Counters } from './persistence/counters.ts';
-import { bestCodec } from './persistence/journal/codec.ts';
+import { bestCodec, type Codec } from './persistence/journal/codec.ts';
 import { Journals } from './persistence/journal/journals.ts';
 import type { Vault } from './persistence/vault/vault.ts';
 import { RunFolder } from './run-folder.ts';
@@ -44,6 +44,7 @@ export class Daemon implements AsyncDisposable {
   readonly #server: UnixSocketServer;
   readonly #journals: Journals;
   readonly #archive: Archive;
+  readonly #codec: Codec;
   readonly #restoring: Restoring;
   readonly #history: History;
   readonly #encryption: Encryption;
@@ -66,6 +67,7 @@ export class Daemon implements AsyncDisposable {
     // Time as well as the count, so that a daemon whose counters were lost is still newer than the one its holders knew.
     const epoch = counters.next('epoch', Date.now());
     const emit = (body: EventBody) => this.#emit(body);
+    this.#codec = bestCodec(settings.now.settings['history.level']);
     const archive = new Archive(paths);
     this.#archive = archive;
     this.#journals = new Journals({
@@ -103,9 +105,9 @@ export class Daemon implements AsyncDisposable {
       counters,
       vault,
       log,
-      level: settings.now.settings['history.level'],
+      codec: this.#codec,
     });
-    this.#restoring = new Restoring({ sessions: this.#sessions, log, paths, vault, emit, snapshots, settings });
+    this.#restoring = new Restoring({ sessions: this.#sessions, log, vault, emit, snapshots, settings });
     this.#history = new History({ sessions: this.#sessions, archive, paths, settings, vault, log });
     this.#encryption = new Encryption({
       paths,
@@ -216,7 +218,7 @@ export class Daemon implements AsyncDisposable {
       connections: this.#server.connections,
       problems: this.#settings.now.problems,
       history: {
-        codec: bestCodec(this.#settings.now.settings['history.level']).name,
+        codec: this.#codec.name,
         isEncrypted: this.#journals.vault?.isOn ?? false,
         bytes: this.#journals.bytes + this.#archive.bytes,
         failing: this.#sessions.all.flatMap(({ facts: { id, name }, pane: { journal } }) =>

@@ -1,8 +1,6 @@
 import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { Log } from '../../base/log.ts';
-import type { Paths } from '../../config/paths.ts';
 import type { LiveSettings } from '../../config/settings.ts';
 import { WireError } from '../../wire/errors.ts';
 import type { EventBody } from '../../wire/events.ts';
@@ -24,7 +22,6 @@ const LAST_LINES = 60;
 export class Restoring {
   readonly #sessions: Sessions;
   readonly #log: Log;
-  readonly #paths: Paths;
   readonly #vault: Vault | null;
   readonly #emit: (event: EventBody) => void;
   readonly #snapshots: Snapshots;
@@ -33,7 +30,6 @@ export class Restoring {
   constructor({
     sessions,
     log,
-    paths,
     vault,
     emit,
     snapshots,
@@ -41,7 +37,6 @@ export class Restoring {
   }: {
     sessions: Sessions;
     log: Log;
-    paths: Paths;
     vault: Vault | null;
     emit: (event: EventBody) => void;
     snapshots: Snapshots;
@@ -51,7 +46,6 @@ export class Restoring {
     this.#snapshots = snapshots;
     this.#sessions = sessions;
     this.#log = log;
-    this.#paths = paths;
     this.#vault = vault;
     this.#emit = emit;
     sessions.onQuiet.add((session) => void this.#learn(session).catch(() => {}));
@@ -181,7 +175,7 @@ export class Restoring {
     if (found === null || found === facts.conversation?.id) return;
     facts.conversation = { agent, id: found };
     session.trySave();
-    this.#log.debug('a conversation is known', { session: facts.id, agent, folder: join(this.#paths.sessions, facts.id.slice(1)) });
+    this.#log.debug('a conversation is known', { session: facts.id, agent, folder: session.folder });
   }
 }
 

@@ -7,7 +7,7 @@ import type { Paths } from '../../config/paths.ts';
 import { WireError } from '../../wire/errors.ts';
 import { writeFileAtomic } from '../persistence/atomic-file.ts';
 import type { Counters } from '../persistence/counters.ts';
-import { bestCodec, type Codec, decompress } from '../persistence/journal/codec.ts';
+import { type Codec, decompress } from '../persistence/journal/codec.ts';
 import { isSealedBlob, type Vault } from '../persistence/vault/vault.ts';
 import type { Handlers } from '../subsystem.ts';
 import { gitHead } from './git-head.ts';
@@ -52,17 +52,15 @@ export interface SnapshotsParts {
   counters: Counters;
   vault: Vault | null;
   log: Log;
-  level: number;
+  codec: Codec;
 }
 
 /** Named points to come back to: the screen, the environment, the folder and what was checked out there, and the place in the journal. */
 export class Snapshots {
   readonly #parts: SnapshotsParts;
-  readonly #codec: Codec;
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
-    this.#codec = bestCodec(parts.level);
     for (const { id } of this.#all()) parts.counters.raise('snapshot', Number(id.slice(1)));
   }
 
@@ -167,14 +165,14 @@ export class Snapshots {
     const hash = createHash('sha256').update(plain).digest('hex');
     const path = join(this.#folderOf(session), 'parts', hash);
     if (!existsSync(path)) {
-      const compressed = this.#codec.compress(plain);
+      const compressed = this.#parts.codec.compress(plain);
       writeFileAtomic(path, vault?.isOn ? vault.sealBlob(purposeOf(session, hash), compressed) : compressed);
-      return { hash, codec: this.#codec.id, length: plain.length };
+      return { hash, codec: this.#parts.codec.id, length: plain.length };
     }
     const known = this.#all()
       .flatMap(({ parts }) => [parts.screen, parts.launch])
       .find((one) => one?.hash === hash);
-    return { hash, codec: known?.codec ?? this.#codec.id, length: plain.length };
+    return { hash, codec: known?.codec ?? this.#parts.codec.id, length: plain.length };
   }
 
   #readPart({ id, session }: SnapshotRecord, { hash, codec, length }: SnapshotRecord['parts']['screen']): Buffer {

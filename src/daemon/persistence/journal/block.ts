@@ -1,4 +1,4 @@
-import type { Entry, Gap } from './entry.ts';
+import { type Entry, GAP_REASONS } from './entry.ts';
 
 /** What one tail becomes when it is sealed: entries in their order, with the bytes of all outputs beside each other. */
 export interface Block {
@@ -12,7 +12,6 @@ export interface Block {
 }
 
 const KINDS = ['output', 'resize', 'input', 'gap'] as const;
-const BECAUSE: readonly Gap['because'][] = ['budget', 'disk', 'holder', 'damage'];
 
 /**
  * The plain form of a block: length of the list u32, the list, the bytes. The bytes lie together because they compress better so (7.0 times
@@ -22,23 +21,20 @@ export function encodeBlock({ entries }: Pick<Block, 'entries'>): Buffer {
   const list: number[] = [];
   const pieces: Uint8Array[] = [];
   let at = 0;
-  let previous: { is: string; at: number; index: number; length: number } | null = null;
-  let count = 0;
-  const body: { kind: number; delta: number; numbers: number[] }[] = [];
+  const body: { is: Entry['is']; delta: number; numbers: number[] }[] = [];
   for (const entry of entries) {
     if (entry.is === 'output') pieces.push(entry.bytes);
     // What arrived in the same millisecond is one output for whoever looks back.
-    if (entry.is === 'output' && previous?.is === 'output' && previous.at === entry.at) {
-      previous.length += entry.bytes.length;
-      body[previous.index]!.numbers[0] = previous.length;
+    const last = body.at(-1);
+    if (entry.is === 'output' && last?.is === 'output' && at === entry.at) {
+      last.numbers[0]! += entry.bytes.length;
       continue;
     }
-    body.push({ kind: KINDS.indexOf(entry.is), delta: entry.at - at, numbers: numbersOf(entry) });
+    body.push({ is: entry.is, delta: entry.at - at, numbers: numbersOf(entry) });
     at = entry.at;
-    previous = { is: entry.is, at, index: count++, length: entry.is === 'output' ? entry.bytes.length : 0 };
   }
-  for (const { kind, delta, numbers } of body) {
-    list.push(kind);
+  for (const { is, delta, numbers } of body) {
+    list.push(KINDS.indexOf(is));
     // A clock may have been set back.
     varint(list, delta >= 0 ? delta * 2 : -delta * 2 - 1);
     for (const number of numbers) varint(list, number);
@@ -77,7 +73,7 @@ export function decodeBlock(plain: Buffer, start: number): Entry[] {
         break;
       case 'gap': {
         const to = offset + readVarint(reader);
-        entries.push({ is, at, offset, to, because: BECAUSE[readVarint(reader)] ?? 'damage' });
+        entries.push({ is, at, offset, to, because: GAP_REASONS[readVarint(reader)] ?? 'damage' });
         offset = to;
         break;
       }
@@ -97,7 +93,7 @@ function numbersOf(entry: Entry): number[] {
     case 'input':
       return [entry.length];
     case 'gap':
-      return [entry.to - entry.offset, BECAUSE.indexOf(entry.because)];
+      return [entry.to - entry.offset, GAP_REASONS.indexOf(entry.because)];
     default: {
       const never: never = entry;
       return never;

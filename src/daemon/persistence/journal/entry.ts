@@ -36,5 +36,8 @@ export interface Gap {
   offset: number;
   to: number;
   /** `budget`: the oldest were dropped to stay within a limit. `disk`: they could not be written. `holder`: a holder no longer had them. `damage`: what is on disk cannot be read. */
-  because: 'budget' | 'disk' | 'holder' | 'damage';
+  because: (typeof GAP_REASONS)[number];
 }
+
+/** By their place in this list they stand on the disk: a new one goes behind the others. */
+export const GAP_REASONS = ['budget', 'disk', 'holder', 'damage'] as const;

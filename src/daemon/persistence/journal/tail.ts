@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { FileCipher, Vault } from '../vault/vault.ts';
-import type { Entry, Gap } from './entry.ts';
+import { type Entry, GAP_REASONS } from './entry.ts';
 
 /**
  * The live end of a journal: what a pane wrote since the last block was sealed, record after record, each with a checksum.
@@ -31,7 +31,6 @@ const RECORD_HEADER_BYTES = 28;
 const SEALED_FROM = 8;
 const RECORD_LIMIT_BYTES = 1 << 20;
 const KIND = { output: 1, resize: 2, input: 3, gap: 4 } as const;
-const BECAUSE: readonly Gap['because'][] = ['budget', 'disk', 'holder', 'damage'];
 
 export interface TailSpec {
   start: number;
@@ -328,7 +327,7 @@ function decodeRecord({ kind, at, offset, header, stored }: RawRecord, cipher: F
     case KIND.input:
       return { is: 'input', at, offset, length: first };
     case KIND.gap:
-      return { is: 'gap', at, offset, to: offset + first + second * 2 ** 32, because: BECAUSE[content[8]!] ?? 'damage' };
+      return { is: 'gap', at, offset, to: offset + first + second * 2 ** 32, because: GAP_REASONS[content[8]!] ?? 'damage' };
     default:
       return null;
   }
@@ -349,7 +348,7 @@ function contentOf(entry: Entry): Uint8Array {
       const length = entry.to - entry.offset;
       content.writeUInt32LE(length % 2 ** 32, 0);
       content.writeUInt32LE(Math.floor(length / 2 ** 32), 4);
-      content.writeUInt8(BECAUSE.indexOf(entry.because), 8);
+      content.writeUInt8(GAP_REASONS.indexOf(entry.because), 8);
       break;
     }
     default: {
