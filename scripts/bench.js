@@ -184,7 +184,7 @@ class Terminal {
   #closed = () => {};
   #hear(bytes) {
     this.received += bytes.length;
-    this.#tail = (this.#tail + Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')).slice(-65536);
+    this.#tail = (this.#tail + Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')).slice(-8192);
     this.#look();
   }
   #look() {
