@@ -187,9 +187,11 @@ const cases = {
     for (let n = 0; n < count; n++) await createOurs(`m${n}`);
     for (let n = 0; n < count; n++) await shows(() => ours('capture', '-t', `m${n}`).stdout);
     daemon.close();
-    // Holders give back what a flood took after a second of quiet, the screens' savers are done after two.
-    await delay(5000);
     const [first, ...holders] = pids();
+    const awakeKib = (pss([first]) - before.daemon) / count;
+    // Holders give back what a flood took after a second of quiet; screens are put to rest after three to
+    // twelve, and V8 makes its heap smaller half a minute later.
+    await delay(40_000);
     const daemonKib = (pss([first]) - before.daemon) / count;
     const holderKib = (pss(holders) - before.holders) / count;
     ours('daemon', 'stop', '--kill-sessions');
@@ -198,6 +200,7 @@ const cases = {
       `${round(daemonKib)} KiB`,
       `the first session and Node itself are not in it (${round(before.daemon / 1024)} MiB)`,
     ]);
+    rows.push(['ai-session: daemon, at once', `${round(awakeKib)} KiB`, 'before the screens are at rest']);
     rows.push(['ai-session: holder', `${round(holderKib)} KiB`, '']);
     if (hasTmux) {
       const create = (name) => theirs('new-session', '-d', '-s', name, '-x', '120', '-y', '40', shell);

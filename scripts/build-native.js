@@ -1,4 +1,4 @@
-// Compiles each native/*.c to native/bin/. `npm install` runs this, so it never fails: without a C compiler it says what is lost and how to
+// Compiles each native/*.c to native/bin/: programs, and trim.node, which Node loads. `npm install` runs this, so it never fails: without a C compiler it says what is lost and how to
 // get it back. It does nothing when the programs are up to date.
 //
 //   --sanitize          also builds hold-asan, for the tests
@@ -33,7 +33,10 @@ if (process.platform === 'win32') {
 } else {
   mkdirSync(bin, { recursive: true });
   const sources = readdirSync(native).filter((name) => name.endsWith('.c'));
-  for (const source of sources) build(source, basename(source, '.c'), FLAGS, LINKING);
+  for (const source of sources) {
+    if (source !== 'trim.c') build(source, basename(source, '.c'), FLAGS, LINKING);
+    else if (isGlibc()) build(source, 'trim.node', [...FLAGS, '-fvisibility=hidden'], [['-shared', '-fPIC']]);
+  }
   if (process.argv.includes('--sanitize')) build('hold.c', 'hold-asan', SANITIZED, [[]]);
 }
 
@@ -47,6 +50,13 @@ function findCompiler() {
     if (words.length > 0 && spawnSync(words[0], [...words.slice(1), '--version'], { stdio: 'ignore' }).status === 0) return words;
   }
   return null;
+}
+
+/** Whether Node runs on glibc, which alone needs trim. */
+function isGlibc() {
+  if (process.platform !== 'linux') return false;
+  process.report.excludeNetwork = true;
+  return process.report.getReport().header.glibcVersionRuntime !== undefined;
 }
 
 function build(source, name, flags, linkings) {
@@ -74,7 +84,11 @@ function build(source, name, flags, linkings) {
   }
   // The program of an older source may not speak the protocol of this one.
   for (const file of [temporary, output, stampFile]) rmSync(file, { force: true });
-  const loss = name === 'hold' ? '; programs will not survive a daemon crash or restart: using node-pty' : '';
+  const loss =
+    {
+      hold: '; programs will not survive a daemon crash or restart: using node-pty',
+      'trim.node': '; the daemon keeps memory that it does not need',
+    }[name] ?? '';
   console.error(`ai-session: "${compiler.join(' ')}" could not build native/${source}${loss}\n${said.trimEnd()}`);
 }
 

@@ -4,6 +4,7 @@ import { RESET_TERMINAL } from '../../wire/terminal-reset.ts';
 import type { Entry } from '../persistence/journal/entry.ts';
 import type { Journal } from '../persistence/journal/journal.ts';
 import type { Stream, StreamSink } from '../subsystem.ts';
+import { parking } from '../terminal/parking.ts';
 import type { Exit, Pty, PtyListener } from '../terminal/pty.ts';
 import { Screen } from '../terminal/screen.ts';
 import { Follower } from './follower.ts';
@@ -92,6 +93,8 @@ export class Pane {
       // Not at once: this may be told in the middle of a snapshot, and what is read again must come after it.
       onDrain: () => queueMicrotask(() => this.#resume()),
       drainBytes: LOW_WATER_BYTES,
+      parking,
+      isWatched: () => this.#followers.size > 0,
     });
   }
 

@@ -1,7 +1,7 @@
 import { Engine } from './engine.ts';
 import { Modes } from './modes.ts';
 import { answerQueries } from './queries.ts';
-import { type Onto, serialize } from './serialize.ts';
+import { clearTheWay, type Onto, serialize } from './serialize.ts';
 import { incompleteCharacter, UnfinishedSequence } from './tail.ts';
 
 /** One emulated terminal: what `Screen` feeds, and throws away when it breaks. Everything here is synchronous. */
@@ -48,8 +48,12 @@ export class Emulator {
   }
 
   snapshot({ firstLine, onto }: { firstLine: number; onto: Onto }): Uint8Array {
-    const drawn = Buffer.from(serialize(this.engine, this.modes, { firstLine, onto }));
-    return Buffer.concat([drawn, this.#sequence.bytes, this.#character]);
+    return Buffer.concat([Buffer.from(clearTheWay(this.engine.rows, onto)), this.drawn({ firstLine })]);
+  }
+
+  /** The snapshot less what clears the way for it. */
+  drawn({ firstLine }: { firstLine: number }): Uint8Array {
+    return Buffer.concat([Buffer.from(serialize(this.engine, this.modes, { firstLine })), this.#sequence.bytes, this.#character]);
   }
 
   dispose(): void {

@@ -45,9 +45,13 @@ export class Engine {
       buffer.savedY = buffer.ybase + saved.row;
       // Upstream gives memory back from a timer, and writes to the console when that is late. `mendLines` does it at once.
       buffer._memoryCleanupQueue = { clear() {}, enqueue() {} };
+      fromTheStart(buffer.lines);
     }
     this.core.resize(cols, rows);
     this.#mendTop();
+    // While it is away upstream keeps its old bound, and after a shrink it would scroll lines into a history of its own.
+    const { alt } = this.core.buffers;
+    if (alt.lines.length === 0) alt.lines.maxLength = rows;
     for (const [buffer, saved] of this.#buffersWithSaved()) {
       saved.x = Math.min(saved.x, cols - 1);
       saved.row = Math.max(0, Math.min(rows - 1, buffer.savedY - buffer.ybase));
@@ -265,6 +269,15 @@ const LINKS_LIMIT_BYTES = 16 << 20;
 /** Looking through all cells for links in use takes milliseconds; when that frees nothing, not every new link asks for it again. */
 const REFUSALS_BETWEEN_SWEEPS = 1024;
 
+/** Upstream's reflow makes the ring longer without minding where it begins: where old lines had been dropped, one of them came back at the bottom. */
+function fromTheStart(lines: CoreBuffer['lines']): void {
+  const { _array, _startIndex, maxLength } = lines;
+  // It may stand a whole turn on.
+  const start = _startIndex % maxLength;
+  lines._array = [..._array.slice(start), ..._array.slice(0, start)];
+  lines._startIndex = 0;
+}
+
 /**
  * A resize that does not reflow (the alternate screen, the cursor's line) cuts through wide characters. Terminals show nothing there, and
  * half a character could not be written to another terminal. Rows of the alternate screen keep their old length when it gets narrower,
@@ -351,7 +364,15 @@ export interface CoreAttributes {
 }
 
 export interface CoreBuffer {
-  lines: { length: number; get(index: number): CoreLine | undefined; pop(): void; onTrim(listener: (count: number) => void): void };
+  lines: {
+    length: number;
+    maxLength: number;
+    _array: (CoreLine | undefined)[];
+    _startIndex: number;
+    get(index: number): CoreLine | undefined;
+    pop(): void;
+    onTrim(listener: (count: number) => void): void;
+  };
   ybase: number;
   ydisp: number;
   x: number;
@@ -422,6 +443,7 @@ interface CoreInputHandler {
   _windowTitle: string;
   _iconName: string;
   _windowTitleStack: string[];
+  _iconNameStack: string[];
   _eraseAttrData(): CoreAttributes;
   _eraseInBufferLine(y: number, start: number, end: number, clearWrap: boolean, respectProtect: boolean): void;
   _resetBufferLine(y: number, respectProtect: boolean): void;

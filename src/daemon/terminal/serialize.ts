@@ -5,7 +5,7 @@ import { type Charset, type CoreBuffer, type CoreLine, charsetLetter, type Engin
 import { ENCODINGS, type KittyKeys, type Modes, SPECIAL_COLOR } from './modes.ts';
 
 /**
- * The bytes that bring any terminal of the same size, whatever its state, to ours; what it shows goes to its scrollback first.
+ * The bytes that bring a terminal of the same size to ours, whatever its state before `clearTheWay`.
  *
  * `@xterm/addon-serialize` is not used: it puts the cursor one column left after a full row (xterm.js#6165), is a column short when the
  * wrap is pending above the last row, and loses SGR mouse, the hidden cursor, margins, tab stops, character sets, the cursor's style,
@@ -15,23 +15,28 @@ import { ENCODINGS, type KittyKeys, type Modes, SPECIAL_COLOR } from './modes.ts
  * ends on the screen stay one line; nothing is addressed before the last history line has scrolled away, which is what sheared other
  * multiplexers' restores (zmx#31).
  */
-export function serialize(engine: Engine, modes: Modes, { firstLine, onto }: { firstLine: number; onto: Onto }): string {
+export function serialize(engine: Engine, modes: Modes, { firstLine }: { firstLine: number }): string {
   const writer = new CellWriter(engine);
   const { normal, cols, rows } = engine;
   const first = normal.lines.get(0);
   // The topmost line has nothing to continue. Upstream's delete and scroll leave the claim behind, and no terminal could be made to agree.
   if (first) first.isWrapped = false;
 
-  writer.sequence(clearTheWay(rows, onto));
   if (!engine.isAlternate) writer.sequence(visitAlternate(engine, modes));
   writer.sequence(kittyKeys(modes.kitty.normal));
   writeLines(writer, engine, normal, firstLine);
   writer.setPen(PLAIN);
   writer.sequence(tabStops(normal, cols));
   if (engine.isAlternate) {
-    // ?1049h is the save of the normal screen's cursor and the switch in one, as most programs do it.
     writer.sequence(margins(normal, rows));
-    writeSaved(writer, engine.saved.normal, '\x1b[?1049h');
+    const { saved } = engine;
+    // ?1049h is the save of the normal screen's cursor and the switch in one, as most programs do it. Where the cursor was left elsewhere, it
+    // is left there too: a resize keeps what is above it.
+    if (saved.normal.row === normal.y) writeSaved(writer, saved.normal, '\x1b[?1049h');
+    else {
+      writeSaved(writer, saved.normal, '\x1b7');
+      writer.sequence(`\x1b[${normal.y + 1}H\x1b[?1047h`);
+    }
     // Most terminals share margins and tab stops between the screens; where they are apart, these do no harm.
     writer.sequence(`\x1b[r\x1b[2J\x1b[H${wrappedTop(engine.active, cols, rows)}`);
     writeLines(writer, engine, engine.active, 0);
@@ -173,10 +178,8 @@ function settings(engine: Engine, modes: Modes): string {
   if (modes.workingDirectory !== null) out += `\x1b]7;${modes.workingDirectory}\x1b\\`;
   // Where the program never named one, what it has put aside is the user's own title.
   for (const title of handler._windowTitleStack) out += modes.hasTitle ? `\x1b]2;${title}\x1b\\\x1b[22;2t` : '\x1b[22;2t';
-  if (modes.hasTitle) {
-    if (handler._iconName) out += `\x1b]1;${handler._iconName}\x1b\\`;
-    out += `\x1b]2;${handler._windowTitle}\x1b\\`;
-  }
+  if (handler._iconName) out += `\x1b]1;${handler._iconName}\x1b\\`;
+  if (modes.hasTitle) out += `\x1b]2;${handler._windowTitle}\x1b\\`;
   for (const [color, spec] of modes.colors)
     out += color < 256 ? `\x1b]4;${color};${spec}\x1b\\` : `\x1b]${color - SPECIAL_COLOR};${spec}\x1b\\`;
   for (const [mode, isSet] of modes.passedOn) out += `\x1b[?${mode}${isSet ? 'h' : 'l'}`;

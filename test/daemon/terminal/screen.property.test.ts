@@ -431,6 +431,33 @@ test('a late joiner may come at any byte', () => {
   );
 });
 
+test('a screen that has been at rest is the one that never was', () => {
+  fc.assert(
+    fc.property(stories, fc.array(fc.boolean(), { maxLength: 6 }), (story, rests) => {
+      const [awake, resting] = [1, 2].map(() => newScreen(story.cols, story.rows, story.scrollbackLines)) as [Screen, Screen];
+      const steps: Step[] = [...story.before, { is: 'bytes', bytes: story.after }];
+      const facts = ({ cols, rows, title, workingDirectory, cursor, isAlternate, linesScrolled, historyLines, keyModes }: Screen) =>
+        JSON.stringify({ cols, rows, title, workingDirectory, cursor, isAlternate, linesScrolled, historyLines, keyModes });
+      steps.forEach((step, i) => {
+        for (const screen of [awake, resting]) play(screen, [step]);
+        fc.pre(!hasRowOfDressedBlanks(awake));
+        if (rests[i] === false) return;
+        resting.park();
+        expect(resting.isAwake).toBe(false);
+        expect(facts(resting)).toBe(facts(awake));
+        expect(Buffer.from(resting.snapshot({ history: 'all' })).toString()).toBe(
+          Buffer.from(awake.snapshot({ history: 'all' })).toString(),
+        );
+      });
+      expect(differences(resting, awake, (state) => state)).toEqual({});
+      expect(facts(resting)).toBe(facts(awake));
+      awake.dispose();
+      resting.dispose();
+    }),
+    { numRuns: Math.ceil(RUNS / 2), seed: SEED + 3 },
+  );
+});
+
 test('it never matters how the bytes are cut into chunks', () => {
   fc.assert(
     fc.property(stories, (story) => {
