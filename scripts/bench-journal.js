@@ -1,5 +1,6 @@
 // Measures the journal: how fast it takes output, how small that becomes, what a restart and a long history cost, and memory beside tmux's.
 //   npm run bench:journal [-- --cases append,ratio,restart,long,memory] [-- --mb 2048] [-- --gb 10] [-- --sessions 100]
+//   npm run bench:journal -- --cases ratio --logs FOLDER     how small your own logs become
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -36,6 +37,7 @@ const { values: options } = parseArgs({
     mb: { type: 'string', default: '2048' },
     gb: { type: 'string', default: '10' },
     sessions: { type: 'string', default: '100' },
+    logs: { type: 'string' },
     'memory-sessions': { type: 'string', default: '50' },
   },
 });
@@ -82,7 +84,8 @@ const cases = {
       const { speed, ratio: times } = compressing(corpus.length, level);
       return [`level ${level}`, `${times.toFixed(2)} times smaller`, `${round(speed)} MB/s`];
     });
-    table(`frames of 1 MiB, ${round(corpus.length / MIB)} MiB of text`, rows);
+    table(`frames of 1 MiB, ${round(corpus.length / MIB)} MiB of text, most of it source code`, rows);
+    table('logs, level 3, goal 7 times', logs());
     const small = smallSessions();
     if (typeof small === 'string') console.log(`\n  with a dictionary: not measured, ${small}`);
     else table('sessions that wrote little, level 3 (bytes of the frame; on disk each file takes 4 KiB pages)', small);
@@ -233,6 +236,42 @@ function makeCorpus() {
   const text = Buffer.concat(parts.map((part) => Buffer.from(part))).toString('latin1');
   const whole = Buffer.from(text.slice(0, 64 * MIB).replaceAll('\n', '\r\n'), 'latin1');
   return whole.subarray(0, Math.floor(whole.length / MIB) * MIB);
+}
+
+/** What programs on this machine print, and the files of `--logs`: as a terminal gets it, with CR LF. */
+function logs() {
+  const commands = [
+    ['npm', 'ls', '--all'],
+    ['npx', 'vitest', 'run', 'test/base', 'test/wire', '--reporter=verbose'],
+    ['npx', 'tsc', '-p', 'tsconfig.build.json', '--noEmit', '--listFiles', '--extendedDiagnostics'],
+    ['git', 'log', '--stat', '--color=always'],
+    ['ls', '-lR', '--color=always', 'node_modules'],
+    ['find', '/usr/share', '-maxdepth', '4'],
+    ['ps', 'auxf'],
+  ];
+  const printed = commands.map((command) => [
+    command.slice(0, 2).join(' '),
+    spawnSync(command[0], command.slice(1), { cwd: root, maxBuffer: 64 * MIB, env: base }).stdout ?? Buffer.alloc(0),
+  ]);
+  const files = options.logs
+    ? readdirSync(options.logs, { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.(out|log|txt|in)$/.test(name))
+        .map((name) => readFileSync(join(options.logs, name)))
+    : [];
+  if (files.length > 0) printed.push([`${files.length} files of --logs`, Buffer.concat(files)]);
+  const codec = bestCodec(3);
+  let whole = 0;
+  let stored = 0;
+  const rows = printed.map(([name, text]) => {
+    const bytes = Buffer.from(text.toString('latin1').replaceAll('\n', '\r\n'), 'latin1');
+    let small = 0;
+    for (let at = 0; at < bytes.length; at += MIB)
+      small += FRAME_HEADER_BYTES + codec.compress(encodeBlock({ entries: outputs(bytes.subarray(at, at + MIB), at) })).length;
+    whole += bytes.length;
+    stored += small;
+    return [name, `${(bytes.length / Math.max(1, small)).toFixed(2)} times smaller`, `${round(bytes.length / 1024)} KiB`];
+  });
+  return [...rows, ['all', `${(whole / stored).toFixed(2)} times smaller`, `${round(whole / 1024)} KiB: ${verdict(whole / stored >= 7)}`]];
 }
 
 function chunk(n) {
