@@ -9,6 +9,7 @@ export const SETTINGS = {
   prefix: setting('The key that begins a command while attached: C-a to C-z, C-Space, C-\\, C-], C-^, C-_ or none.', prefixKey(), 'C-b'),
   'shell.command': setting('The program of a session that was given none; null means $SHELL.', z.string().min(1).nullable(), null),
   'shell.login': setting('Start that shell as a login shell. Profiles can hang or be slow, so it is not the default.', z.boolean(), false),
+  'shell.integration': setting('Ask interactive shells (bash, zsh, fish) to tell where each command begins and ends.', z.boolean(), true),
   'scrollback.lines': setting('Lines of scrollback each pane keeps on its screen.', z.int().min(0).max(1_000_000), 2000),
   'pty.backend': setting(
     'Who owns PTYs: hold (programs survive the daemon), node-pty (portable), or auto: hold where it was built.',

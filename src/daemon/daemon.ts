@@ -9,6 +9,7 @@ import type { DaemonStatus } from '../wire/calls.ts';
 import type { Event, EventBody } from '../wire/events.ts';
 import { PROTOCOL } from '../wire/version.ts';
 import { History } from './history/history.ts';
+import { Commands } from './output/commands.ts';
 import { writeFileAtomic } from './persistence/atomic-file.ts';
 import { Counters } from './persistence/counters.ts';
 import { bestCodec, type Codec } from './persistence/journal/codec.ts';
@@ -46,6 +47,7 @@ export class Daemon implements AsyncDisposable {
   readonly #archive: Archive;
   readonly #codec: Codec;
   readonly #restoring: Restoring;
+  readonly #commands: Commands;
   readonly #history: History;
   readonly #encryption: Encryption;
   readonly #startedAt = Date.now();
@@ -108,6 +110,7 @@ export class Daemon implements AsyncDisposable {
       codec: this.#codec,
     });
     this.#restoring = new Restoring({ sessions: this.#sessions, log, vault, emit, snapshots, settings });
+    this.#commands = new Commands({ sessions: this.#sessions, archive, paths, vault, log, emit });
     this.#history = new History({ sessions: this.#sessions, archive, paths, settings, vault, log });
     this.#encryption = new Encryption({
       paths,
@@ -122,6 +125,7 @@ export class Daemon implements AsyncDisposable {
       ...this.#restoring.calls,
       ...snapshots.calls,
       ...this.#history.calls,
+      ...this.#commands.calls,
       ...this.#encryption.calls,
       'daemon.status': () => this.#status(),
       'daemon.ping': () => ({}),
@@ -173,6 +177,7 @@ export class Daemon implements AsyncDisposable {
     if (this.#collecting) clearInterval(this.#collecting);
     await this.#sessions[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
+    await this.#commands[Symbol.asyncDispose]();
     await this.#history[Symbol.asyncDispose]();
     // What is being compressed is finished while nobody can meet us any more.
     await this.#journals[Symbol.asyncDispose]();

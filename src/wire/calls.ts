@@ -273,6 +273,57 @@ export const CALLS = {
     }),
     result: z.object({}),
   }),
+  'command.list': call({
+    since: 1,
+    does: 'List the commands that were run in a session’s shell, the oldest first.',
+    params: target({ last: z.int().min(1).max(100_000).default(50) }),
+    result: z.object({
+      /** The shell, where it tells of its commands; null where it does not. */
+      shell: z.enum(['bash', 'zsh', 'fish', 'sh']).nullable(),
+      /** What it does now. */
+      is: z.enum(['starting', 'prompt', 'command', 'gone']),
+      commands: z.array(commandInfo()),
+    }),
+  }),
+  'command.output': call({
+    since: 1,
+    does: 'Read what a command printed: the last one, or the one of this number.',
+    params: target({ command: z.int().min(1).optional(), maxBytes: outputBytes() }),
+    result: z.object({ command: commandInfo(), output: z.string(), truncated: truncated() }),
+  }),
+  'command.run': call({
+    since: 1,
+    does: 'Run text in a session’s live shell, and answer when it has ended.',
+    params: target({
+      text: z
+        .string()
+        .min(1)
+        .max(1 << 20),
+      timeoutMs: z.int().min(0).optional(),
+      maxBytes: outputBytes(),
+      /** Wait for whatever runs there; otherwise that is refused, and only other runs are waited for. */
+      queue: z.boolean().default(false),
+      /** Send Ctrl-C at the timeout. */
+      interrupt: z.boolean().default(false),
+    }),
+    result: runResult(),
+  }),
+  'command.exec': call({
+    since: 1,
+    does: 'Run a program in a new session with no shell around it, and answer when it has ended.',
+    params: z.object({
+      command: z.array(z.string()).min(1).max(100_000),
+      cwd: z.string(),
+      env: z.record(z.string(), z.string()).default({}),
+      cols: size().default(200),
+      rows: size().default(50),
+      timeoutMs: z.int().min(0).optional(),
+      maxBytes: outputBytes(),
+      /** End it at the timeout. */
+      interrupt: z.boolean().default(false),
+    }),
+    result: runResult(),
+  }),
   'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
 };
 
@@ -322,6 +373,63 @@ function sessionInfo() {
     createdAt: z.number(),
     activeAt: z.number(),
     endedAt: z.number().nullable(),
+  });
+}
+
+/** Bytes of UTF-8 that an answer may have of a command's output. */
+function outputBytes() {
+  return z
+    .int()
+    .min(0)
+    .max(8 << 20)
+    .default(64 << 10);
+}
+
+function commandInfo() {
+  return z.object({
+    /** Counts from 1 in each session. */
+    n: z.number(),
+    pane: z.string(),
+    /** What was typed or run; null where the shell could not say. */
+    text: z.string().nullable(),
+    by: z.enum(['person', 'run']),
+    cwd: z.string().nullable(),
+    /** Milliseconds since 1970. */
+    startedAt: z.number(),
+    endedAt: z.number().nullable(),
+    /** Null while it runs, and where nobody knows. */
+    exitCode: z.number().nullable(),
+    /** What there is to say about its end, in a sentence. */
+    because: z.string().nullable(),
+    /** Where its output is among all that the pane printed. */
+    from: z.number().nullable(),
+    to: z.number().nullable(),
+  });
+}
+
+/** What was left out of the middle of an output; `lines` is null where they were not counted. */
+function truncated() {
+  return z.object({ bytes: z.number(), lines: z.number().nullable() }).nullable();
+}
+
+function runResult() {
+  return z.object({
+    session: z.object({ id: z.string(), name: z.string() }),
+    status: z.enum(['finished', 'timed_out', 'shell_exited', 'full_screen', 'needs_secret', 'not_started']),
+    /** The command's, or null: it goes on, or nobody knows. */
+    exitCode: z.number().nullable(),
+    signal: z.string().nullable(),
+    because: z.string().nullable(),
+    isRunning: z.boolean(),
+    /** Its number in the session; null where it did not begin, and for one that had a session to itself. */
+    command: z.number().nullable(),
+    durationMs: z.number(),
+    output: z.string(),
+    truncated: truncated(),
+    range: z.object({ pane: z.string(), from: z.number(), to: z.number() }).nullable(),
+    /** The end of what the answer knows of. */
+    cursor: z.string(),
+    warnings: z.array(z.string()),
   });
 }
 

@@ -24,6 +24,16 @@ export type EventBody =
   | { event: 'history.failing' | 'history.recovered'; session: string; name: string; because: string | null }
   /** The oldest output was dropped to stay within a limit. */
   | { event: 'history.dropped'; bytes: number }
+  | { event: 'command.started'; session: string; name: string; command: number; text: string | null; cwd: string | null }
+  | {
+      event: 'command.finished';
+      session: string;
+      name: string;
+      command: number;
+      text: string | null;
+      exitCode: number | null;
+      durationMs: number;
+    }
   | { event: 'session.removed'; session: string; name: string }
   | { event: 'client.attached'; session: string; name: string; stream: number; readOnly: boolean }
   | { event: 'client.detached'; session: string; name: string; stream: number; because: string };

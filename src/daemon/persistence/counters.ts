@@ -20,6 +20,11 @@ export class Counters {
     if (Number.isSafeInteger(used) && used > (this.#values[name] ?? 0)) this.#values[name] = used;
   }
 
+  /** Whether somebody else has counted further than this. */
+  isBeyond(name: Name, value: number): boolean {
+    return (read(this.#file)[name] ?? 0) > value;
+  }
+
   next(name: Name, atLeast = 1): number {
     const value = Math.max((this.#values[name] ?? 0) + 1, atLeast);
     this.#values[name] = value;

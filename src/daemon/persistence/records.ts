@@ -33,6 +33,11 @@ const sessionRecord = z.object({
   restart: z.enum(['never', 'ask', 'always']),
   /** The conversation of a coding agent in it, by which it can be taken up again. */
   conversation: z.object({ agent: z.string(), id: z.string() }).nullable(),
+  /** A shell that tells where commands begin and end; with this nonce, by which its word is told from a program's. Records had none once. */
+  shell: z
+    .object({ kind: z.enum(['bash', 'zsh', 'fish', 'sh']), nonce: z.string().regex(/^[\w-]{8,64}$/) })
+    .nullable()
+    .default(null),
   /** Panes that this session had before, from the first: each has a journal of its own. */
   earlierPanes: z.array(z.string().regex(/^%\d+$/)),
   /** When it was started again, and when that ended (null: it runs); the last few. Milliseconds since 1970. */

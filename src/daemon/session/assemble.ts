@@ -59,6 +59,7 @@ export function assemble(
       },
       titled: (title) => emit({ event: 'session.titled', ...named(), title }),
       rang: () => emit({ event: 'session.rang', ...named() }),
+      marked: (mark) => session.onMark(mark),
       detached: (stream, because) => emit({ event: 'client.detached', ...named(), stream, because }),
       poisoned: (error) => void log.incident('the emulator failed on some output and was replaced', error, named()),
       ended: (state, watchers) => {
@@ -67,6 +68,7 @@ export function assemble(
         if (last) last.endedAt = facts.endedAt;
         emit({ event: 'session.ended', ...named(), status: state.how, exitCode: state.exit.code, signal: state.exit.signal });
         onEnded(session, watchers);
+        session.onEnded();
       },
     },
   });

@@ -4,6 +4,7 @@ import { RESET_TERMINAL } from '../../wire/terminal-reset.ts';
 import type { Entry } from '../persistence/journal/entry.ts';
 import type { Journal } from '../persistence/journal/journal.ts';
 import type { Stream, StreamSink } from '../subsystem.ts';
+import { type Mark, MarkFilter } from '../terminal/marks.ts';
 import { parking } from '../terminal/parking.ts';
 import type { Exit, Pty, PtyListener } from '../terminal/pty.ts';
 import { Screen } from '../terminal/screen.ts';
@@ -39,6 +40,8 @@ export interface PaneNews {
   detached(stream: number, because: StreamEnd['because'] | 'gone'): void;
   /** The emulator failed on some bytes and was replaced. */
   poisoned(error: unknown): void;
+  /** The shell says where a command begins or ends. */
+  marked(mark: Mark): void;
 }
 
 /** One program, one screen, and those who watch it. */
@@ -52,8 +55,9 @@ export class Pane {
   #leader: Follower | null = null;
   #state: PaneState = { is: 'starting' };
   #head = 0;
-  /** Our screen has every byte before this offset. */
+  /** Our screen has every byte before this offset, less what the filter holds back. */
   #shownTo = 0;
+  #marks: MarkFilter | null = null;
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
   readonly #onWritten = new Set<() => void>();
@@ -111,6 +115,16 @@ export class Pane {
     return this.#head;
   }
 
+  /** Every byte before this offset is on the screen, or was a mark. */
+  get shownTo(): number {
+    return this.#shownTo - (this.#marks?.held ?? 0);
+  }
+
+  /** Before the first byte comes: its shell prints marks with this nonce, which nobody is to see. */
+  expectMarks(nonce: string): void {
+    this.#marks = new MarkFilter(nonce);
+  }
+
   /** What the PTY is given before it exists, since it may speak as soon as it does. An exception here ends this pane and nothing else. */
   listener(guard: (what: string, action: () => void) => void): PtyListener {
     return {
@@ -148,6 +162,7 @@ export class Pane {
     let size: { cols: number; rows: number } | null = null;
     for (const entry of entries) {
       if (entry.is === 'resize') size = entry;
+      if (entry.is === 'gap' && this.#marks) this.screen.feed(this.#marks.release(), false);
       if (entry.is !== 'output') continue;
       // Of several in a row only the last was ever written to.
       if (size) {
@@ -155,7 +170,8 @@ export class Pane {
         resizes++;
       }
       size = null;
-      this.screen.feed(entry.bytes, false);
+      // What the marks say is read from the journal by those who want it.
+      this.screen.feed(this.#marks ? this.#marks.push(entry.offset, entry.bytes).shown : entry.bytes, false);
     }
     if (size) this.screen.resize(size.cols, size.rows);
     return resizes;
@@ -192,8 +208,10 @@ export class Pane {
     }
     this.#shownTo = this.#head;
     this.#news.wrote(bytes.length);
-    this.screen.feed(bytes, !isReplay && !this.#leader?.hearsQueries);
-    for (const follower of this.#followers) follower.offer(this.#head, bytes);
+    const { shown, marks } = this.#marks?.push(this.#head - bytes.length, bytes) ?? { shown: bytes, marks: [] };
+    this.screen.feed(shown, !isReplay && !this.#leader?.hearsQueries);
+    for (const follower of this.#followers) follower.offer(this.#head, shown);
+    for (const mark of marks) this.#news.marked(mark);
     if (!isReplay) this.activeAt = Date.now();
     const isBehind = this.screen.bytesWaiting > HIGH_WATER_BYTES || this.journal?.isFull;
     if (this.#state.is === 'running' && !this.#isPaused && isBehind) {
@@ -321,6 +339,11 @@ export class Pane {
   /** Once; what comes later changes nothing. */
   end(how: 'exited' | 'failed' | 'lost', exit: Exit, because: string | null): void {
     if (this.#state.is === 'ended') return;
+    const held = this.#marks?.release();
+    if (held && held.length > 0) {
+      this.screen.feed(held, false);
+      for (const follower of this.#followers) follower.offer(this.#head, held);
+    }
     this.screen.settle();
     const state = { is: 'ended', how, exit, because } as const;
     this.#state = state;

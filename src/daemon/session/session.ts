@@ -4,6 +4,7 @@ import type { Log } from '../../base/log.ts';
 import type { SessionInfo } from '../../wire/calls.ts';
 import { RECORD_VERSION, type SessionRecord, writeSessionRecord } from '../persistence/records.ts';
 import type { Vault } from '../persistence/vault/vault.ts';
+import type { Mark } from '../terminal/marks.ts';
 import { processIdentity, type Tree } from '../terminal/process-tree.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Pane } from './pane.ts';
@@ -32,6 +33,8 @@ export interface SessionFacts {
   /** What becomes of it when its program was lost with the machine. */
   restart: SessionRecord['restart'];
   conversation: SessionRecord['conversation'];
+  /** Which shell it is, where it tells of its commands. */
+  shell: SessionRecord['shell'];
   /** Panes it had before this one, from the first. */
   earlierPanes: string[];
   /** When it was started again, and when that ended. */
@@ -50,6 +53,9 @@ export class Session {
   readonly #log: Log;
   /** The program has paused, or written much: called now and then. */
   onQuiet: () => void = () => {};
+  /** Its shell says where a command begins or ends. */
+  onMark: (mark: Mark) => void = () => {};
+  onEnded: () => void = () => {};
   /** When somebody last made or attached to it: `attach` without a name takes the latest. */
   lastUsed: number;
 
@@ -141,6 +147,7 @@ export class Session {
       history: facts.history,
       restart: facts.restart,
       conversation: facts.conversation,
+      shell: facts.shell,
       earlierPanes: facts.earlierPanes,
       restores: facts.restores,
       archivedAt: facts.archivedAt,
@@ -162,9 +169,9 @@ export class Session {
   /** Keeps the screen for a later daemon. */
   saveScreen(): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-    const { screen, head } = this.pane;
+    const { screen, shownTo } = this.pane;
     const bytes = screen.snapshot({ history: 'all', onto: 'new' });
-    writeSavedScreen(this.#screenPlace, { offset: head, cols: screen.cols, rows: screen.rows, bytes });
+    writeSavedScreen(this.#screenPlace, { offset: shownTo, cols: screen.cols, rows: screen.rows, bytes });
     this.checkpoints.saved();
   }
 

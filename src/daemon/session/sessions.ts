@@ -9,12 +9,11 @@ import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
 import { startHold } from '../terminal/hold.ts';
 import { startNodePty } from '../terminal/node-pty.ts';
 import { endTrees, processIdentity } from '../terminal/process-tree.ts';
-import { type Pty, type PtyListener, type PtySpec, SpawnError, TAKEN_OVER } from '../terminal/pty.ts';
+import { type Pty, type PtyListener, SpawnError, TAKEN_OVER } from '../terminal/pty.ts';
 import type { Archive } from './archive.ts';
 import { type AssembleParts, assemble } from './assemble.ts';
-import { loginName, quote, shell, shellHint } from './command-line.ts';
+import { quote, shell, shellHint } from './command-line.ts';
 import { backendFor, type Creation, type Revival, restoredNotice } from './creation.ts';
-import { paneEnvironment } from './environment.ts';
 import { type Launch, ownLaunch, writeLaunch } from './launch.ts';
 import { checkName, generateName } from './names.ts';
 import { rebuild } from './rebuild.ts';
@@ -22,6 +21,7 @@ import { asRefusal, notFound } from './refusals.ts';
 import { endAsRecorded, Restorer } from './restorer.ts';
 import type { Session, SessionFacts } from './session.ts';
 import { callsOf, type SessionCalls } from './session-calls.ts';
+import { forgetShellLog, launchSpec } from './shell.ts';
 
 /** Ended sessions that are remembered; past this the one that ended first is forgotten. */
 const ENDED_LIMIT = 50;
@@ -47,6 +47,8 @@ export class Sessions implements Subsystem<SessionCalls> {
   #isLeaving = false;
   /** A session's program has paused after it wrote something. */
   readonly onQuiet = new Set<(session: Session) => void>();
+  /** A session, or a new pane of one, has been made or taken back; nothing has been shown of it yet. */
+  readonly onAssembled = new Set<(session: Session) => void>();
   isReplaced = false;
 
   constructor(parts: SessionsParts) {
@@ -131,6 +133,7 @@ export class Sessions implements Subsystem<SessionCalls> {
       history,
       restart,
       conversation,
+      shell: null,
       earlierPanes: [],
       restores: [],
       archivedAt: null,
@@ -173,6 +176,7 @@ export class Sessions implements Subsystem<SessionCalls> {
         holderPid: null,
         pidIdentity: null,
         endedAt: null,
+        shell: null,
         earlierPanes: [...facts.earlierPanes, old.pane.id],
         restores: [...facts.restores.slice(-RESTORES_KEPT), { at: now, endedAt: null }],
       },
@@ -280,6 +284,7 @@ export class Sessions implements Subsystem<SessionCalls> {
     if (!this.#byId.delete(session.facts.id)) return;
     const { state } = session.pane;
     this.#letHolderGo(session);
+    forgetShellLog(this.#parts.paths, session.pane.id);
     const gone = { how: state.is === 'ended' ? state.how : 'lost', exit: { code: null, signal: null }, because: 'removed' } as const;
     // What never began has no end that anybody should hear of.
     if (hasBegun) session.pane.end(gone.how, gone.exit, gone.because);
@@ -352,6 +357,8 @@ export class Sessions implements Subsystem<SessionCalls> {
     session.onQuiet = () => {
       for (const then of this.onQuiet) then(session);
     };
+    if (facts.shell) session.pane.expectMarks(facts.shell.nonce);
+    for (const then of this.onAssembled) then(session);
     return session;
   }
 
@@ -366,22 +373,12 @@ export class Sessions implements Subsystem<SessionCalls> {
 
   /** Starts the program of a session that has its place in the table. Throws WireError when it could not be. */
   async #launch(session: Session, argv: readonly [string, ...string[]], launch: Launch): Promise<void> {
-    const { settings } = this.#parts.settings.now;
     const { facts, pane } = session;
-    const { env, set, openFiles, isShell } = launch;
-    const { cwd } = facts;
-    const spec: PtySpec = {
-      argv: loginName([...argv], isShell && settings['shell.login']),
-      env: paneEnvironment({ ...env, ...(set.SHELL && { SHELL: set.SHELL }) }, { session: facts.id, pane: pane.id, cwd, set }),
-      cwd,
-      cols: pane.screen.cols,
-      rows: pane.screen.rows,
-      ...(openFiles && { openFiles }),
-    };
     const starting = (async () => {
+      const { holder, paths, epoch } = this.#parts;
+      const spec = launchSpec(session, argv, launch, { settings: this.#parts.settings.now.settings, paths });
       session.save();
       writeLaunch(session.folder, facts.id, this.#parts.journals.vault, launch);
-      const { holder, paths, epoch } = this.#parts;
       const listener = this.#listener(session);
       const held = () => startHold({ spec, socketPath: holderSocket(paths, pane.id), epoch, binary: holder! }, listener);
       this.#adopt(session, await (facts.backend === 'hold' ? held() : startNodePty(spec, listener)));
@@ -439,7 +436,9 @@ export class Sessions implements Subsystem<SessionCalls> {
     const isKept = keep === 'always' || (keep === 'unseen' && !wasSeen);
     if (this.#beingKilled.has(session) || !this.#byId.has(session.facts.id)) return;
     const { state } = session.pane;
-    if (state.is === 'ended' && state.because === TAKEN_OVER) {
+    // A holder in the middle of a frame cannot say who has come, but whoever it is has counted.
+    const isTaken = () => this.#parts.counters.isBeyond('epoch', this.#parts.epoch);
+    if (state.is === 'ended' && (state.because === TAKEN_OVER || (state.how === 'lost' && isTaken()))) {
       this.#byId.delete(session.facts.id);
       this.#closeJournal(session);
       queueMicrotask(() => session.dispose());

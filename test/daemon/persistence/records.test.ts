@@ -42,6 +42,7 @@ const VERSION_2 = {
   history: true,
   restart: 'always',
   conversation: { agent: 'claude', id: '0b5c' },
+  shell: { kind: 'bash', nonce: '0123456789abcdef' },
   earlierPanes: ['%3'],
   restores: [{ at: 1, endedAt: null }],
   archivedAt: 1_700_000_003_000,
@@ -49,13 +50,17 @@ const VERSION_2 = {
 
 test('a record of version 1 is read', () => {
   writeFileSync(file, JSON.stringify(VERSION_1));
-  const added = { version: 2, history: true, restart: 'ask', conversation: null, earlierPanes: [], restores: [], archivedAt: null };
+  const added = { version: 2, history: true, restart: 'ask', conversation: null, shell: null, earlierPanes: [], restores: [], archivedAt: null };
   expect(readSessionRecord(file)).toEqual({ ...VERSION_1, ...added });
 });
 
 test('a record of version 2 is read', () => {
   writeFileSync(file, JSON.stringify(VERSION_2));
   expect(readSessionRecord(file)).toEqual(VERSION_2);
+  // The first builds that wrote it knew of no shells.
+  const { shell: _, ...first } = VERSION_2;
+  writeFileSync(file, JSON.stringify(first));
+  expect(readSessionRecord(file)).toEqual({ ...VERSION_2, shell: null });
 });
 
 test('this build writes version 2, as text that a person can read', () => {
@@ -89,6 +94,7 @@ test('what is written is read back', () => {
     history: fc.boolean(),
     restart: fc.constantFrom('never', 'ask', 'always'),
     conversation: fc.option(fc.record({ agent: fc.string(), id: fc.string() })),
+    shell: fc.option(fc.record({ kind: fc.constantFrom('bash', 'zsh', 'fish', 'sh'), nonce: fc.stringMatching(/^[\da-f]{16}$/) })),
     earlierPanes: fc.array(count.map((n) => `%${n}`)),
     restores: fc.array(fc.record({ at: count, endedAt: fc.option(count) })),
     archivedAt: fc.option(count),
@@ -171,7 +177,7 @@ describe('a record that cannot be read is refused and left untouched', () => {
     ['ended', { how: 'vanished' }],
     ['ended', {}],
     ...Object.keys(VERSION_2)
-      .filter((name) => name !== 'version')
+      .filter((name) => name !== 'version' && name !== 'shell')
       .map((name): [string, unknown] => [name, undefined]),
   ])('because %s is %j', (name, value) => {
     expect(refusal(JSON.stringify({ ...VERSION_2, [name]: value }))).toContain(name);

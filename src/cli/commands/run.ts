@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { CallResult } from '../../wire/calls.ts';
+import { plain, printJson, say, UsageError } from '../output.ts';
+import { wholeNumber, withDaemon, withTarget } from '../session.ts';
+
+interface Options {
+  target?: string;
+  timeout?: number;
+  maxTokens?: number;
+  maxBytes?: number;
+  queue?: boolean;
+  interrupt?: boolean;
+  fresh?: boolean;
+  shell?: boolean;
+  json?: boolean;
+}
+
+/** As timeout(1) says it. */
+const TIMED_OUT = 124;
+/** It goes on or never began, and there is no exit code to give. */
+const NOT_FINISHED = 125;
+/** About what a token is of output like this. */
+const BYTES_PER_TOKEN = 4;
+
+export function define(command: Command, argv: string[]): void {
+  withTarget(command)
+    .usage('[NAME] [options] -- COMMAND ARG...')
+    .argument('[name]', 'the session whose shell is to run it; without one it gets a session to itself, with no shell')
+    .option('--timeout <seconds>', 'answer after so long, whatever it does', seconds)
+    .option('--interrupt', 'at the timeout, interrupt it (Ctrl-C)')
+    .option('--queue', 'wait for what runs in the shell, instead of being refused')
+    .option('--fresh', 'no session, no shell: as without NAME')
+    .option('--shell', 'COMMAND is a line of shell: its words are joined by blanks, and nothing is quoted')
+    .option('--max-bytes <n>', 'print at most so much, from both ends (default 65536)', wholeNumber('The limit', { min: 0, max: 8 << 20 }))
+    .option('--max-tokens <n>', 'the same in tokens, of about four bytes', wholeNumber('The limit', { min: 0, max: 2 << 20 }))
+    .option('--json', 'print the result as one JSON object')
+    .addHelpText(
+      'after',
+      `
+In a session the command runs in its live shell: what it changes (cd, export, functions) stays. One argument is a line of shell, several are
+a program and its arguments; "-" reads a script from standard input.
+
+Exits with the command's own code; ${TIMED_OUT}: the time was over; ${NOT_FINISHED}: it did not begin, or it waits for a person.`,
+    )
+    .action((name: string | undefined, options: Options) => run(name, options, argv));
+}
+
+async function run(operand: string | undefined, options: Options, argv: string[]): Promise<void> {
+  if (argv.length === 0) throw new UsageError('Run what? Give it after "--", as in: ai-session run NAME -- npm test');
+  const session = options.target ?? operand;
+  if (options.fresh && session !== undefined)
+    throw new UsageError(`--fresh starts the program by itself: leave out the session "${plain(session)}".`);
+  if (options.maxBytes !== undefined && options.maxTokens !== undefined)
+    throw new UsageError('--max-bytes and --max-tokens: give one of them.');
+  const maxBytes = options.maxBytes ?? (options.maxTokens === undefined ? undefined : options.maxTokens * BYTES_PER_TOKEN);
+  const how = {
+    ...(options.timeout !== undefined && { timeoutMs: options.timeout }),
+    ...(maxBytes !== undefined && { maxBytes }),
+    interrupt: options.interrupt ?? false,
+  };
+  const result = await withDaemon((daemon) =>
+    session === undefined
+      ? daemon.call('command.exec', {
+          command: options.shell ? [process.env.SHELL || '/bin/sh', '-c', argv.join(' ')] : argv,
+          cwd: process.cwd(),
+          env: process.env as Record<string, string>,
+          ...how,
+        })
+      : daemon.call('command.run', { session, text: textOf(argv, options), queue: options.queue ?? false, ...how }),
+  );
+  if (options.json) printJson(result);
+  else tell(result);
+  process.exitCode = exitCodeOf(result);
+}
+
+function textOf(argv: readonly string[], { shell }: Options): string {
+  if (argv.length === 1 && argv[0] === '-') return readFileSync(0, 'utf8');
+  return shell || argv.length === 1 ? argv.join(' ') : argv.map(quoted).join(' ');
+}
+
+/** As every shell reads it alike: in fish a backslash means something between single quotes too. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/[\\']/g, "'\\$&'")}'`;
+}
+
+function tell(result: CallResult<'command.run'>): void {
+  process.stdout.write(result.output);
+  for (const warning of result.warnings) say(plain(warning));
+  if (result.because) say(`[${plain(result.because)}]`);
+  const { truncated, session, command } = result;
+  if (truncated)
+    say(
+      `[${truncated.bytes} bytes were left out. All of it: ai-session ${command === null ? `logs '${session.id}'` : `show '${session.id}' ${command} --max-bytes 8388608`}]`,
+    );
+}
+
+function exitCodeOf({ status, exitCode }: CallResult<'command.run'>): number {
+  if (status === 'timed_out') return TIMED_OUT;
+  if (status === 'finished' || status === 'shell_exited') return exitCode ?? NOT_FINISHED;
+  return NOT_FINISHED;
+}
+
+/** Milliseconds of a number of seconds. */
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || value > 86_400 * 7)
+    throw new UsageError(`The timeout "${text}" is not a number of seconds from 0 to 604800.`);
+  return Math.round(value * 1000);
+}

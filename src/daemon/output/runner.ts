@@ -1,0 +1,293 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Paths } from '../../config/paths.ts';
+import { WireError } from '../../wire/errors.ts';
+import { type Shell, shellLog } from '../session/shell.ts';
+import type { CommandRecord } from './command-file.ts';
+import type { Tracker } from './tracker.ts';
+
+/** How a run is over for who asked; the command itself may go on. */
+export interface Outcome {
+  status: 'finished' | 'timed_out' | 'shell_exited' | 'full_screen' | 'needs_secret' | 'not_started';
+  command: CommandRecord | null;
+  /** In a sentence, where it is not simply finished. */
+  because: string | null;
+}
+
+export interface RunOptions {
+  text: string;
+  timeoutMs: number | null;
+  /** Waits for whatever runs; otherwise only for other runs. */
+  isPatient: boolean;
+  /** At the timeout the command is sent Ctrl-C. */
+  isInterrupted: boolean;
+}
+
+/** A command that prints nothing for so long, below words that ask for a secret, waits for one. */
+const SECRET_MS = 300;
+/** From a byte to a look at what it did to the screen. */
+const SOON_MS = 30;
+const ASKS_FOR_SECRET = /(pass(word|phrase|code)|\bpin\b|secret|verification code|one-time code|token)[^\n]{0,80}[:?]\s*$/i;
+/** From Ctrl-C to the answer: a program may tidy up. */
+const INTERRUPT_MS = 2000;
+/** For a shell whose last program has just ended. */
+const FRONT_MS = 500;
+
+/**
+ * Runs lines in one session's live shell, one after the other. The text goes to a file that only its user can read, and a short line is typed
+ * that reads it: so quotes, heredocs and a hundred kilobytes are what they are, and a line that was left open fails instead of waiting. When
+ * it has ended, and how, says the shell by itself (`Tracker`).
+ */
+export class Runner {
+  readonly #tracker: Tracker;
+  readonly #paths: Paths;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** The run whose line has been typed. */
+  #typed: { line: string; text: string; began(command: CommandRecord): void } | null = null;
+
+  constructor(tracker: Tracker, paths: Paths) {
+    this.#tracker = tracker;
+    this.#paths = paths;
+    tracker.onBegin = (command) => this.#name(command);
+  }
+
+  async run(options: RunOptions): Promise<Outcome> {
+    const deadline = options.timeoutMs === null ? null : Date.now() + options.timeoutMs;
+    const before = this.#turn;
+    const mine = (async () => {
+      await before.catch(() => {});
+      return await this.#run(options, deadline);
+    })();
+    this.#turn = mine;
+    const late = { status: 'not_started', command: null, because: 'Other runs in this session took all the time there was.' } as const;
+    return deadline === null ? await mine : await Promise.race([mine, expiry<Outcome>(deadline, mine, late)]);
+  }
+
+  async #run(options: RunOptions, deadline: number | null): Promise<Outcome> {
+    const tracker = this.#tracker;
+    const { session } = tracker;
+    const shell = session.facts.shell!;
+    if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
+    const { running } = tracker;
+    if (running && !options.isPatient) throw busy(session.facts.name, running);
+    const isReady = await this.#until(() => tracker.is === 'prompt' || tracker.is === 'gone' || shell.kind === 'sh', deadline);
+    if (tracker.is === 'gone') return { status: 'not_started', command: null, because: 'The shell has ended.' };
+    if (!isReady)
+      return {
+        status: 'not_started',
+        command: null,
+        because: tracker.running
+          ? `The shell was busy with "${short(tracker.running.text ?? 'a command')}".`
+          : 'The shell showed no prompt.',
+      };
+    if (shell.kind === 'sh' && !(await this.#comesToFront(options.isPatient ? deadline : Date.now() + FRONT_MS)))
+      throw busy(session.facts.name, null);
+    const file = join(dirname(shellLog(this.#paths, session.pane.id)), `${session.pane.id.slice(1)}-${randomBytes(4).toString('hex')}`);
+    try {
+      return await this.#type(options, { file, shell, deadline });
+    } finally {
+      for (const path of [file, `${file}.run`]) rmSync(path, { force: true });
+      this.#typed = null;
+    }
+  }
+
+  async #type(options: RunOptions, { file, shell, deadline }: { file: string; shell: Shell; deadline: number | null }): Promise<Outcome> {
+    const { session } = this.#tracker;
+    const { pane } = session;
+    writeFileSync(file, options.text.endsWith('\n') ? options.text : `${options.text}\n`, { mode: 0o600 });
+    if (shell.kind === 'sh') writeFileSync(`${file}.run`, wrapper(file, shellLog(this.#paths, pane.id), shell.nonce), { mode: 0o600 });
+    const path = shell.kind === 'sh' ? `${file}.run` : file;
+    // The blank keeps it out of the history of shells that are told to.
+    const line = ` ${shell.kind === 'fish' ? 'source' : '.'} ${quoted(path)}`;
+    let command: CommandRecord | null = null;
+    let hasStarted = false;
+    this.#typed = {
+      line,
+      text: options.text,
+      began: (begun) => {
+        command = begun;
+        hasStarted = true;
+      },
+    };
+    const from = pane.head;
+    // What somebody has begun to type is taken away, and lies in the shell's own buffer (C-y brings it back).
+    pane.write(Buffer.from(`\x15${line}\r`));
+    const seen = { isSecret: false, isFullScreen: false };
+    const stopLooking = this.#look(() => hasStarted, seen);
+    try {
+      // A shell that ends says first how its last command did: only the prompt tells that it has not.
+      const isOver = () => this.#tracker.is === 'gone' || (command !== null && command.endedAt !== null && this.#tracker.is === 'prompt');
+      await this.#until(() => isOver() || seen.isFullScreen || seen.isSecret, deadline);
+      const begun = command as CommandRecord | null;
+      if (this.#tracker.is === 'gone') return { status: 'shell_exited', command: begun, because: 'The shell has ended with this command.' };
+      if (isOver()) return { status: 'finished', command: begun, because: begun!.because };
+      if (seen.isSecret)
+        return {
+          status: 'needs_secret',
+          command: begun,
+          because: 'It asks for a password, which is a person’s to type: ai-session attach NAME',
+        };
+      if (seen.isFullScreen)
+        return {
+          status: 'full_screen',
+          command: begun,
+          because: 'It is a full-screen program now, which goes on. Look at it with: ai-session capture NAME',
+        };
+      if (!hasStarted) {
+        const because = pane.head > from ? 'The shell did not begin it.' : 'The shell does not read what is typed.';
+        return { status: 'not_started', command: null, because };
+      }
+      if (!options.isInterrupted) return { status: 'timed_out', command: begun, because: 'The time is over, and it goes on.' };
+      pane.write(Buffer.from('\x03'));
+      const isStopped = (await this.#until(isOver, Date.now() + INTERRUPT_MS)) || (await this.#isBack(shell));
+      const how = isStopped ? 'The time was over, and it was interrupted.' : 'The time is over. It was interrupted, and goes on.';
+      return { status: 'timed_out', command: begun, because: how };
+    } finally {
+      stopLooking();
+    }
+  }
+
+  /** The shell began something: what we have typed, or what somebody else has. */
+  #name(command: CommandRecord): void {
+    const typed = this.#typed;
+    if (!typed) return;
+    // Where the history leaves it out the shell cannot say what it is; then it is what was typed last.
+    if (command.text !== null && command.text.trim() !== typed.line.trim()) return;
+    command.text = typed.text;
+    command.by = 'run';
+    this.#typed = null;
+    typed.began(command);
+  }
+
+  /** Ctrl-C takes the whole text away from a shell that has to tell for itself: then it stands at its prompt, and has said nothing. */
+  async #isBack({ kind }: Shell): Promise<boolean> {
+    if (kind !== 'sh' || !(await this.#isInFront())) return false;
+    this.#tracker.interrupted();
+    return true;
+  }
+
+  /** Whether the shell itself has the terminal, and no program that it has started. */
+  async #isInFront(): Promise<boolean> {
+    const { state } = this.#tracker.session.pane;
+    if (state.is !== 'running') return false;
+    const foreground = await state.pty.foreground();
+    return foreground === null || foreground.pgid === state.pty.pid;
+  }
+
+  /** A shell that is about to show its prompt has not got the terminal yet; when it has, it prints one. */
+  async #comesToFront(deadline: number | null): Promise<boolean> {
+    const { pane } = this.#tracker.session;
+    for (;;) {
+      if (await this.#isInFront()) return true;
+      if (deadline !== null && Date.now() >= deadline) return false;
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          stop();
+          if (timer) clearTimeout(timer);
+          resolve();
+        };
+        const stop = pane.onWritten(done);
+        const timer = deadline === null ? null : setTimeout(done, Math.max(0, deadline - Date.now()));
+      });
+    }
+  }
+
+  /** Whether the condition came true in time. It is looked at when a command begins or ends, or something is seen. */
+  #until(isTrue: () => boolean, deadline: number | null): Promise<boolean> {
+    if (isTrue()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const done = (answer: boolean) => {
+        stop();
+        if (timer) clearTimeout(timer);
+        resolve(answer);
+      };
+      const look = () => isTrue() && done(true);
+      const timer = deadline === null ? null : setTimeout(() => done(isTrue()), Math.max(0, deadline - Date.now()));
+      const stop = this.#tracker.onChange(look);
+    });
+  }
+
+  /**
+   * Looks at the screen when there is something new on it, and once more when the output pauses: nothing else tells that a program waits for what
+   * must not be shown.
+   */
+  #look(hasStarted: () => boolean, seen: { isSecret: boolean; isFullScreen: boolean }): () => void {
+    const { pane } = this.#tracker.session;
+    // Left behind by an earlier program.
+    let wasAlternate = pane.screen.isAlternate;
+    let soon: NodeJS.Timeout | null = null;
+    let pause: NodeJS.Timeout | null = null;
+    const tell = () => this.#tracker.poke();
+    const lookSoon = () => {
+      soon = null;
+      const { isAlternate } = pane.screen;
+      if (isAlternate && !wasAlternate && hasStarted()) seen.isFullScreen = true;
+      if (!isAlternate) wasAlternate = false;
+      if (seen.isFullScreen) tell();
+      else if (pane.screen.bytesWaiting > 0) soon = setTimeout(lookSoon, SOON_MS);
+    };
+    const lookAtPause = () => {
+      pause = null;
+      if (!hasStarted() || pane.screen.isAlternate) return;
+      const { y } = pane.screen.cursor;
+      const [line = ''] = pane.screen.lines({ from: y, to: y });
+      if (!ASKS_FOR_SECRET.test(line)) return;
+      seen.isSecret = true;
+      tell();
+    };
+    const stop = pane.onWritten(() => {
+      soon ??= setTimeout(lookSoon, SOON_MS);
+      if (pause) pause.refresh();
+      else pause = setTimeout(lookAtPause, SECRET_MS);
+    });
+    return () => {
+      stop();
+      if (soon) clearTimeout(soon);
+      if (pause) clearTimeout(pause);
+    };
+  }
+}
+
+function busy(name: string, running: CommandRecord | null): WireError {
+  const what = running?.text ? `"${short(running.text)}"` : 'a program';
+  return new WireError(
+    'busy',
+    `The shell of "${name}" is busy: ${what} runs in it. Wait for it with --queue, or interrupt it with: ai-session send NAME C-c`,
+    running ? { command: running.n, text: running.text } : {},
+  );
+}
+
+function expiry<T>(deadline: number, mine: Promise<T>, late: T): Promise<T> {
+  return new Promise((resolve) => {
+    // A run that has begun answers by itself.
+    const timer = setTimeout(() => resolve(late), Math.max(0, deadline - Date.now()) + INTERRUPT_MS + 1000);
+    void mine.catch(() => {}).finally(() => clearTimeout(timer));
+  });
+}
+
+/** What a shell that cannot be asked for anything is given to read: it tells for itself, as an integrated one does. */
+function wrapper(file: string, log: string, nonce: string): string {
+  const [where, text] = [quoted(log), quoted(file)];
+  return [
+    `{ printf 'start\\t${nonce}\\t1\\t\\t\\t\\n' >>${where}; } 2>/dev/null`,
+    `printf '\\033]633;C;${nonce}\\007'`,
+    // In dash a slip in the text would end this file too, if it were not for `command`.
+    `command . ${text}`,
+    // `set --` would lose the user's own.
+    `__ai_session_status=$?`,
+    `{ printf 'end\\t${nonce}\\t1\\t\\t%d\\t\\n' "$__ai_session_status" >>${where}; } 2>/dev/null`,
+    `printf '\\033]633;D;%d;${nonce}\\007' "$__ai_session_status"`,
+    `(exit "$__ai_session_status")`,
+    '',
+  ].join('\n');
+}
+
+function quoted(path: string): string {
+  return /^[\w./@%+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}
+
+function short(text: string): string {
+  const [line = ''] = text.trim().split('\n');
+  return line.length > 60 || text.trim().includes('\n') ? `${line.slice(0, 60)}...` : line;
+}
