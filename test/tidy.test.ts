@@ -31,6 +31,7 @@ const DAEMON_ORDER = [
   'coordination',
   'agents',
   'observability',
+  'waiting',
   'server',
 ];
 

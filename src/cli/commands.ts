@@ -63,5 +63,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'print a completion script for bash, zsh or fish',
     load: () => import('./commands/completion.ts'),
   },
+  {
+    name: 'wait',
+    aliases: [],
+    summary: 'wait until a program prints something, changes its screen, pauses or ends',
+    load: () => import('./commands/wait.ts'),
+  },
+  { name: 'read', aliases: [], summary: 'print what came since a cursor, and a new cursor', load: () => import('./commands/read.ts') },
+  { name: 'screen', aliases: [], summary: 'print the visible screen', load: () => import('./commands/screen.ts') },
   { name: 'version', aliases: [], summary: 'print the versions of client and daemon', load: () => import('./commands/version.ts') },
 ];

@@ -6,4 +6,6 @@ export const EXIT = {
   notFound: 3,
   noDaemon: 4,
   denied: 5,
+  /** As timeout(1) says it. */
+  timedOut: 124,
 } as const;

@@ -29,6 +29,7 @@ import { screenPurpose } from './session/saved-screen.ts';
 import { Sessions } from './session/sessions.ts';
 import { Snapshots } from './session/snapshots.ts';
 import type { Handlers } from './subsystem.ts';
+import { Waiting } from './waiting/waiting.ts';
 
 const MEGABYTE = 1 << 20;
 const DAY_MS = 86_400_000;
@@ -50,6 +51,7 @@ export class Daemon implements AsyncDisposable {
   readonly #commands: Commands;
   readonly #history: History;
   readonly #encryption: Encryption;
+  readonly #waiting: Waiting;
   readonly #startedAt = Date.now();
   readonly #holder = builtHolder();
   #runFolder: RunFolder | null = null;
@@ -120,6 +122,7 @@ export class Daemon implements AsyncDisposable {
       blobsOf: (session, pane) => ({ 'screen.vt': screenPurpose(session, pane), 'launch.json': launchPurpose(session) }),
       purposeOf: (session, pane) => journalPlace({ folder: '', session, pane }).purpose,
     });
+    this.#waiting = new Waiting({ sessions: this.#sessions, history: this.#history, log });
     const handlers: Handlers = {
       ...this.#sessions.calls,
       ...this.#restoring.calls,
@@ -127,6 +130,7 @@ export class Daemon implements AsyncDisposable {
       ...this.#history.calls,
       ...this.#commands.calls,
       ...this.#encryption.calls,
+      ...this.#waiting.calls,
       'daemon.status': () => this.#status(),
       'daemon.ping': () => ({}),
       'daemon.stop': ({ killSessions, replace }) => this.#stop(killSessions, replace),
@@ -172,6 +176,8 @@ export class Daemon implements AsyncDisposable {
   async #end(): Promise<void> {
     this.#runFolder?.[Symbol.dispose]();
     this.#emit({ event: 'daemon.stopping', because: 'asked to' });
+    // They would not be answered in the time that there is.
+    await this.#waiting[Symbol.asyncDispose]();
     await this.#server.drain(DRAIN_MS);
     this.#server.closeDoor();
     if (this.#collecting) clearInterval(this.#collecting);

@@ -18,6 +18,8 @@ export interface Caller {
   sink(stream: number): StreamSink | undefined;
   /** From now on the caller is sent every event. */
   hearEvents(): void;
+  /** Aborted when the caller has gone: nobody waits for the answer any more. */
+  readonly gone: AbortSignal;
 }
 
 /** What comes from the caller on its stream. */

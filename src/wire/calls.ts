@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WAIT_CALLS } from './wait-calls.ts';
 
 /**
  * Everything a client can ask. From this table come the daemon's handler types (a missing handler is a compile error) and the client's
@@ -325,6 +326,7 @@ export const CALLS = {
     result: runResult(),
   }),
   'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
+  ...WAIT_CALLS,
 };
 
 export type CallName = keyof typeof CALLS;

@@ -61,6 +61,7 @@ const VALUES: Record<string, Kind> = {
   '--status': STATUSES,
   '--format': ['table', 'json', 'csv'],
   '--to': ['foreground', 'group', 'program'],
+  '--for': ['exit', 'idle', 'idle=', 'text=', 'regex=', 'change'],
 };
 
 const SIGNALS = Object.keys(constants.signals).map((name) => name.replace(/^SIG/, ''));
@@ -87,7 +88,7 @@ function describeCommand(command: Command, name: string, summary: string): Descr
     summary,
     options,
     operands: name === 'completion' ? [[...SCRIPTS.keys()]] : takesSession ? (name === 'signal' ? ['session', SIGNALS] : ['session']) : [],
-    isEndless: name === 'kill',
+    isEndless: name === 'kill' || name === 'wait',
     takesCommand: false,
     verbs: command.commands.map((verb) => describeCommand(verb, `${name} ${verb.name()}`, verb.description())),
   };

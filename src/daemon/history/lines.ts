@@ -1,5 +1,7 @@
 import type { Entry, Gap } from '../persistence/journal/entry.ts';
+import { BACKSPACE, CR, drawingOf, FF, LF, SHIFT_IN, SHIFT_OUT, SPACE, TAB, VT } from './controls.ts';
 import { gapNotice } from './gap-notice.ts';
+import type { LineWatch } from './line-watch.ts';
 import { type Pen, PLAIN_PEN, withLink, withSameLink, withSgr } from './pen.ts';
 import { ROW_LIMIT, Row } from './row.ts';
 import { type Params, type SequenceListener, SequenceReader } from './sequences.ts';
@@ -31,12 +33,18 @@ export interface Line {
  * - A line of more than 65,536 columns comes in pieces of that many (only the last one ends at `end` with an LF). So does one
  *   of more than 64 Ki combining marks. So memory is bounded, and the lines are the same however the bytes were cut into entries.
  *
+ * `watch`: is told of every state of a line, and no lines are made. The alternate screen is lines like the others then, and a cursor that
+ * goes elsewhere in the row where it is known to be stays in the line: programs that draw leave out the blanks between words.
+ *
  * `keepsLooks`: the text has SGR and OSC 8 in it, made anew from what each cell looks like. Each line begins and ends without any.
  */
 export class LineAssembler {
   readonly #row = new Row();
   readonly #reader: SequenceReader;
   readonly #keepsLooks: boolean;
+  readonly #watch: LineWatch | null;
+  /** The terminal's row that the line stands in, from 1, if a sequence has said so. Only when watched. */
+  #screenRow: number | null = null;
   #lines: Line[] = [];
   /** Where the line began. */
   #start = 0;
@@ -58,8 +66,9 @@ export class LineAssembler {
   #base = 0;
   #bytes: Buffer = NOTHING;
 
-  constructor({ keepsLooks = false }: { keepsLooks?: boolean } = {}) {
+  constructor({ keepsLooks = false, watch = null }: { keepsLooks?: boolean; watch?: LineWatch | null } = {}) {
     this.#keepsLooks = keepsLooks;
+    this.#watch = watch;
     const listener: SequenceListener = {
       text: (from, to) => this.#text(from, to),
       character: (codePoint, offset, end) => this.#character(codePoint, offset, end),
@@ -84,6 +93,7 @@ export class LineAssembler {
       this.#reader.read(this.#bytes, offset);
       this.#next = offset + bytes.length;
       this.#unfold();
+      this.#look(false);
       this.#bytes = NOTHING;
       this.#base = this.#next;
     }
@@ -95,6 +105,24 @@ export class LineAssembler {
     this.#reader.cut(this.#next);
     this.#leave(this.#next, this.#next, 0);
     return this.#taken();
+  }
+
+  /** What comes next begins a line, in its first column. A sequence or character that is not complete is gone on with. */
+  begin(): void {
+    this.#leave(this.#next, this.#next, 0);
+    this.#taken();
+  }
+
+  /** The line that has no end yet, blanks at its end included, if there is anything in it; and how far it has been read: not into a sequence that is not complete. */
+  get open(): { line: Line | null; readTo: number } {
+    this.#unfold();
+    const text = this.#row.textTo(this.#row.length);
+    const readTo = this.#reader.unfinishedFrom ?? this.#next;
+    return { line: text === '' ? null : { text, offset: this.#start, end: readTo, at: this.#at }, readTo };
+  }
+
+  #look(isFinished: boolean): void {
+    this.#watch?.look(this.#row, this.#start, isFinished);
   }
 
   #taken(): Line[] {
@@ -124,12 +152,12 @@ export class LineAssembler {
       if (!this.#runOn(from, to, true)) this.#write(from, to);
       return;
     }
-    for (let i = from; i < to; i++) this.#put(DRAWING[this.#bytes[i]! - DRAWING_FROM] ?? this.#bytes[i]!, this.#base + i);
+    for (let i = from; i < to; i++) this.#put(drawingOf(this.#bytes[i]!), this.#base + i, this.#base + i + 1);
   }
 
   #character(codePoint: number, offset: number, end: number): void {
     if (this.#isAlternate) return;
-    if (!this.#runOn(offset - this.#base, end - this.#base, false)) this.#put(codePoint, offset);
+    if (!this.#runOn(offset - this.#base, end - this.#base, false)) this.#put(codePoint, offset, end);
   }
 
   /** True if all of the line is one piece with these bytes. */
@@ -142,7 +170,7 @@ export class LineAssembler {
       return true;
     }
     const { isFresh, pen, isInserting } = this.#row;
-    if (!isFresh || pen !== PLAIN_PEN || isInserting || from < 0 || to - from > ROW_LIMIT) return false;
+    if (this.#watch || !isFresh || pen !== PLAIN_PEN || isInserting || from < 0 || to - from > ROW_LIMIT) return false;
     this.#run = { from, to, isAscii, isReturned: false };
     return true;
   }
@@ -153,15 +181,17 @@ export class LineAssembler {
     for (let done = from; done < to; ) {
       if (row.room <= 0) this.#cut(this.#base + done);
       const end = Math.min(to, done + row.room);
+      this.#watch?.wroteAscii(row.column, end - done, this.#base + done);
       row.writeAscii(this.#bytes, done, end);
       done = end;
     }
   }
 
-  #put(codePoint: number, offset: number): void {
+  #put(codePoint: number, offset: number, end: number): void {
     this.#unfold();
     if (this.#row.room < 2) this.#cut(offset);
     this.#row.write(codePoint);
+    this.#watch?.wrote(this.#row.column, end);
   }
 
   #control(code: number, offset: number): void {
@@ -178,6 +208,7 @@ export class LineAssembler {
     }
     this.#unfold();
     this.#row.separate();
+    if (code === CR || code === BACKSPACE) this.#look(false);
     switch (code) {
       case CR:
         this.#row.column = 0;
@@ -234,8 +265,9 @@ export class LineAssembler {
     if (this.#isAlternate) return;
     this.#unfold();
     const row = this.#row;
-    if (id === 'b') row.repeat(params.count());
+    if (id === 'b') this.#repeat(params.count(), end);
     row.separate();
+    if (GOES_BACK.has(id)) this.#look(false);
     switch (id) {
       case 'm':
         if (this.#keepsLooks) row.pen = this.#penAfter(row.pen, params.text);
@@ -285,9 +317,11 @@ export class LineAssembler {
       case 'u':
         this.#restore(offset);
         return;
+      case 'd':
+        this.#goTo(params.count(), row.column, offset);
+        return;
       case 'A':
       case 'B':
-      case 'd':
       case 'e':
       case 'L':
       case 'M':
@@ -302,9 +336,26 @@ export class LineAssembler {
         return;
       case 'H':
       case 'f':
-        this.#leave(offset, offset, Math.min(params.count(1), row.width) - 1);
+        this.#goTo(params.count(), Math.min(params.count(1), row.width) - 1, offset);
         return;
     }
+  }
+
+  #repeat(count: number, end: number): void {
+    const { column } = this.#row;
+    this.#row.repeat(count);
+    for (let x = column + 1; this.#watch && x <= this.#row.column; x++) this.#watch.wrote(x, end);
+  }
+
+  #goTo(screenRow: number, column: number, offset: number): void {
+    const row = this.#row;
+    if (this.#watch && this.#screenRow === screenRow && row.column <= row.width) {
+      this.#look(false);
+      row.column = column;
+      return;
+    }
+    this.#leave(offset, offset, column);
+    this.#screenRow = screenRow;
   }
 
   #penAfter(pen: Pen, params: string): Pen {
@@ -329,7 +380,7 @@ export class LineAssembler {
       if (!ALTERNATE_MODES.has(params.number(i)) || this.#isAlternate === isSet) continue;
       if (isSet) this.#leave(offset, offset, 0);
       else this.#start = Math.max(this.#start, end);
-      this.#isAlternate = isSet;
+      this.#isAlternate = isSet && !this.#watch;
     }
   }
 
@@ -355,6 +406,7 @@ export class LineAssembler {
   /** Programs save the cursor, write something elsewhere and come back; some only write over the end of the line. */
   #restore(offset: number): void {
     const { line, column, pen, drawing, charset } = this.#saved;
+    this.#look(false);
     if (line === this.#number) this.#row.column = column;
     else this.#leave(offset, offset, column);
     // Links are not saved.
@@ -385,7 +437,8 @@ export class LineAssembler {
       text = this.#bytes.toString(isAscii ? 'latin1' : 'utf8', from, to);
       this.#run = null;
     } else {
-      text = this.#row.text(true);
+      this.#look(true);
+      text = this.#watch ? '' : this.#row.text(true);
       this.#row.clear();
     }
     this.#emit(text, end, end);
@@ -394,6 +447,8 @@ export class LineAssembler {
   /** The cursor leaves the line at `end`, and the next one begins at `start`. A line without text is none. */
   #leave(end: number, start: number, column: number): void {
     this.#unfold();
+    this.#look(true);
+    this.#screenRow = null;
     if (this.#row.hasText) this.#emit(this.#row.text(true), end, start);
     else {
       // A LF inside a sequence ends a line after the beginning of the sequence.
@@ -406,12 +461,14 @@ export class LineAssembler {
 
   /** The line is as long as lines get. */
   #cut(offset: number): void {
+    this.#look(true);
     this.#emit(this.#row.text(false), offset, offset);
     this.#row.clear();
   }
 
   #emit(text: string, end: number, start: number): void {
-    this.#lines.push({ text, offset: this.#start, end, at: this.#at });
+    if (!this.#watch) this.#lines.push({ text, offset: this.#start, end, at: this.#at });
+    this.#screenRow = null;
     this.#start = start;
     this.#number++;
   }
@@ -436,17 +493,7 @@ interface SavedCursor {
 const NOTHING_SAVED: SavedCursor = { line: -1, column: 0, pen: PLAIN_PEN, drawing: [false, false], charset: 0 };
 const NOTHING = Buffer.alloc(0);
 const ALTERNATE_MODES: ReadonlySet<number> = new Set([47, 1047, 1049]);
+/** After these what is written next may replace what stands before the cursor; 8, u and the ways to other rows are looked at where they are. */
+const GOES_BACK: ReadonlySet<string> = new Set(['K', '?K', 'J', '?J', 'D', 'G', '`', 'Z']);
 const PENS_LIMIT = 1024;
 const INSERT_MODE = 4;
-const BACKSPACE = 0x08;
-const TAB = 0x09;
-const LF = 0x0a;
-const VT = 0x0b;
-const FF = 0x0c;
-const CR = 0x0d;
-const SHIFT_OUT = 0x0e;
-const SHIFT_IN = 0x0f;
-const SPACE = 0x20;
-const DRAWING_FROM = 0x60;
-/** DEC's line drawing, from ` to ~. */
-const DRAWING = Array.from('◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·', (character) => character.codePointAt(0)!);

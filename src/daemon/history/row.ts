@@ -65,6 +65,33 @@ export class Row {
     return last < text.length ? text.slice(0, last) : text;
   }
 
+  /** Every column that has been written to, its end included. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The text before a column, blanks at its end included. */
+  textTo(column: number): string {
+    const end = Math.min(column, this.#length);
+    if (!this.#isAscii) {
+      let text = '';
+      for (let x = 0; x < end; x++) text += this.#textAt(x);
+      return text;
+    }
+    if (scratch.length < end) scratch = Buffer.alloc(Math.max(end, scratch.length * 2));
+    for (let x = 0; x < end; x++) scratch[x] = (this.#cells[x] as number) || SPACE;
+    return scratch.toString('latin1', 0, end);
+  }
+
+  /** The column after the first so many code units of the text. */
+  columnAfter(units: number): number {
+    if (this.#isAscii) return units;
+    let column = 0;
+    for (let left = units; left > 0 && column < this.#length; column++) left -= this.#textAt(column).length;
+    while (column < this.#length && this.#cells[column] === TAIL) column++;
+    return column;
+  }
+
   /** The pen stays. */
   clear(): void {
     this.column = 0;

@@ -146,7 +146,8 @@ function newestFirst(a: Match, b: Match): number {
   return b.offset - a.offset;
 }
 
-function clip(text: string, found: number): string {
+/** Of a long text the part around a place in it. */
+export function clip(text: string, found: number): string {
   if (text.length <= TEXT_LIMIT) return text;
   let from = Math.max(0, Math.min(found - TEXT_LIMIT / 4, text.length - TEXT_LIMIT));
   let to = Math.min(text.length, from + TEXT_LIMIT);

@@ -68,6 +68,12 @@ export class SequenceReader {
     this.#state = GROUND;
   }
 
+  /** Where the sequence or character began that is not complete, or null. */
+  get unfinishedFrom(): number | null {
+    if (this.#state !== GROUND) return this.#sequenceAt;
+    return this.#lacks > 0 ? this.#characterAt : null;
+  }
+
   #step(byte: number, offset: number): void {
     if (this.#lacks > 0) {
       if (byte >= this.#least && byte <= this.#most) {

@@ -37,6 +37,7 @@ export class Connection {
   readonly #log: Log;
   readonly #decoder = new FrameDecoder(CLIENT_FRAME_LIMIT_BYTES);
   readonly #streams = new Map<number, OpenStream>();
+  readonly #gone = new AbortController();
   #nextStream = 1;
   #hasSaidHello = false;
   /** For a client without a protocol in common. It may end this daemon, in the oldest words for that, so that it gets another one. */
@@ -181,6 +182,7 @@ export class Connection {
       hearEvents: () => {
         this.#hearsEvents = true;
       },
+      gone: this.#gone.signal,
     };
   }
 
@@ -233,6 +235,7 @@ export class Connection {
         this.#log.incident('a stream could not be closed', error);
       }
     }
+    this.#gone.abort();
     this.onClosed();
   }
 }

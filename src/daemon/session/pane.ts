@@ -44,6 +44,9 @@ export interface PaneNews {
   marked(mark: Mark): void;
 }
 
+/** The bytes may have come before, when a holder says them again. */
+export type WrittenListener = (offset?: number, bytes?: Uint8Array) => void;
+
 /** One program, one screen, and those who watch it. */
 export class Pane {
   readonly id: string;
@@ -60,7 +63,7 @@ export class Pane {
   #marks: MarkFilter | null = null;
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
-  readonly #onWritten = new Set<() => void>();
+  readonly #onWritten = new Set<WrittenListener>();
   #untold: { title?: string; hasRung?: boolean } = {};
   #telling: NodeJS.Immediate | null = null;
   activeAt: number;
@@ -198,7 +201,7 @@ export class Pane {
     // First to disk: what follows can go wrong.
     this.journal?.append(offset, bytes);
     this.#head = Math.max(this.#head, offset + bytes.length);
-    for (const then of this.#onWritten) then();
+    for (const then of this.#onWritten) then(offset, bytes);
     // Before our screen can answer: a query that is acknowledged is not answered again by the daemon after a crash.
     if (this.#state.is === 'running') this.#state.pty.acknowledge(this.#safe);
     if (offset < this.#shownTo) {
@@ -318,8 +321,8 @@ export class Pane {
     });
   }
 
-  /** Calls whenever there is more in the journal, and when the program has ended. Returns how not to be called any more. */
-  onWritten(then: () => void): () => void {
+  /** Calls whenever there is more in the journal, with it, and without when the program has ended. Returns how not to be called any more. */
+  onWritten(then: WrittenListener): () => void {
     this.#onWritten.add(then);
     return () => this.#onWritten.delete(then);
   }

@@ -60,7 +60,8 @@ function escapedText(engine: Engine, line: CoreLine): string {
   return text + changePen(pen, PLAIN, engine);
 }
 
-function character(line: CoreLine, x: number): string {
+/** What stands in a cell: nothing in the second half of a wide character. */
+export function character(line: CoreLine, x: number): string {
   const content = line._data[x * CELL]!;
   if (content & IS_COMBINED) return line._combined[x] ?? '';
   if (content & HAS_CONTENT) return String.fromCodePoint(content & CODE_POINT);

@@ -75,6 +75,14 @@ export function sizeAt(place: JournalPlace, offset: number): { cols: number; row
   return size;
 }
 
+/** The offset after its last byte, as what is on the disk has it. */
+export function journalEnd({ folder, purpose, vault }: JournalPlace): number {
+  const { segments, tails } = journalFiles(folder);
+  const sealed = segments.slice(-1).flatMap(({ path }) => readFrames(path).frames.map(({ end }) => end));
+  const live = tails.slice(-1).map(({ path }) => readTail(path, purpose, vault).end);
+  return Math.max(readDropped(folder)?.to ?? 0, ...sealed, ...live);
+}
+
 export function readDropped(folder: string): Dropped | null {
   const path = join(folder, DROPPED);
   if (!existsSync(path)) return null;

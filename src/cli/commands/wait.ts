@@ -1,0 +1,111 @@
+import type { Command } from 'commander';
+import type { CallParams, CallResult } from '../../wire/calls.ts';
+import { WireError } from '../../wire/errors.ts';
+import { EXIT } from '../exit-codes.ts';
+import { plain, print, printJson, say, style, UsageError } from '../output.ts';
+import { withDaemon, withTarget } from '../session.ts';
+
+interface Options {
+  target?: string;
+  for: string[];
+  timeout?: number;
+  after: string[];
+  any?: boolean;
+  all?: boolean;
+  json?: boolean;
+}
+
+type Params = CallParams<'pane.wait'>;
+type Result = CallResult<'pane.wait'>;
+
+export function define(command: Command): void {
+  const collect = (value: string, before: string[]) => [...before, value];
+  withTarget(command)
+    .usage('NAME... --for CONDITION [options]')
+    .argument('[names...]', 'the sessions')
+    .option('--for <condition>', 'what to wait for; of several any one will do', collect, [])
+    .option('--timeout <s>', 'give up after so many seconds; without it the wait has no end', seconds)
+    .option('--after <cursor>', 'begin there, not now: nothing is missed between two calls', collect, [])
+    .option('--any', 'in any of the sessions (the default)')
+    .option('--all', 'in all of them')
+    .option('--json', 'print JSON: outcome, session, condition, matched, cursor')
+    .addHelpText('after', HELP)
+    .action(run);
+}
+
+const HELP = `
+Conditions:
+  exit         the program has ended
+  idle[=MS]    it has printed nothing for so many milliseconds (1000), from now or its last byte on
+  text=STR     it prints this, letter case included
+  regex=RE     it prints a line that this JavaScript regular expression matches
+  change       the visible screen is another one; the cursor's place and blinking do not count
+
+Only what is printed from now on counts, or after the cursor that "wait --json", "read" and "screen --json" print. Text is what a person
+reads: without colours, one line where the terminal has wrapped it. Each state of a line that CR or a like replaces counts, and what has
+been printed of a line that is not complete yet: in a regular expression $ matches at the end of that too.
+
+Exit codes: 0 it is so; 124 the time is over; 3 the program ended first (with --all one of them), or there is no such session.`;
+
+async function run(names: string[], options: Options): Promise<void> {
+  const sessions = options.target === undefined ? names : [options.target, ...names];
+  if (sessions.length === 0) throw new UsageError('Wait for which session? Name it, or list them with: ai-session ls');
+  if (options.for.length === 0)
+    throw new UsageError('Wait for what? Use --for exit, idle, text=STR, regex=RE or change: ai-session help wait');
+  if (options.any && options.all) throw new UsageError('--any and --all: give one of them.');
+  const { timeout } = options;
+  const result = await wait({
+    sessions,
+    conditions: options.for.map(condition),
+    all: options.all ?? false,
+    after: options.after,
+    ...(timeout !== undefined && { timeoutMs: Math.round(timeout * 1000) }),
+  });
+  process.exitCode = { matched: EXIT.ok, timeout: EXIT.timedOut, ended: EXIT.notFound }[result.outcome];
+  if (options.json) printJson(result);
+  else tell(result);
+}
+
+/** A daemon that another takes the place of says where to go on: it is gone on with there. */
+async function wait(params: Params): Promise<Result> {
+  const began = Date.now();
+  for (let { after } = params; ; ) {
+    const spent = params.timeoutMs === undefined ? {} : { timeoutMs: Math.max(0, params.timeoutMs - (Date.now() - began)) };
+    try {
+      return await withDaemon((daemon) => daemon.call('pane.wait', { ...params, ...spent, after }));
+    } catch (error) {
+      if (!(error instanceof WireError && error.data.isReplaced && Array.isArray(error.data.after))) throw error;
+      after = error.data.after as string[];
+    }
+  }
+}
+
+function tell({ outcome, all }: Result): void {
+  const name = (one: Result['all'][number]) => style('bold', plain(one.name));
+  for (const one of all.filter(({ outcome }) => outcome === 'matched'))
+    print([name(one), plain(one.condition!), ...(one.matched ? [plain(one.matched.line)] : [])].join('  '));
+  if (outcome === 'timeout') say(`The time is over. Wait on from there with: --after ${all.map(({ cursor }) => cursor).join(' --after ')}`);
+  if (outcome !== 'ended') return;
+  for (const { name, exitCode } of all.filter(({ outcome }) => outcome === 'ended')) {
+    say(`Session "${plain(name)}" has ended${typeof exitCode === 'number' ? ` (exit ${exitCode})` : ''}, and it did not come to that.`);
+    say(`See why with: ai-session logs ${plain(name)}`);
+  }
+}
+
+function condition(text: string): Params['conditions'][number] {
+  const [, is, value] = /^([a-z]+)(?:=(.*))?$/s.exec(text) ?? [];
+  if ((is === 'exit' || is === 'change') && value === undefined) return { is };
+  if (is === 'idle' && value === undefined) return { is };
+  if (is === 'idle' && /^\d{1,9}$/.test(value!) && Number(value) > 0) return { is, ms: Number(value) };
+  if (is === 'idle') throw new UsageError(`"${text}": idle takes whole milliseconds, as in idle=500.`);
+  if (is === 'text' && value !== undefined) return { is, text: value };
+  if (is === 'regex' && value !== undefined) return { is, pattern: value };
+  throw new UsageError(`"${text}" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE or change.`);
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || value > 2_000_000)
+    throw new UsageError(`"${text}" is no time in seconds: use a number up to 2000000.`);
+  return value;
+}

@@ -1,0 +1,39 @@
+import { WireError } from '../../wire/errors.ts';
+import { queryProblem } from '../history/search.ts';
+import type { Pattern } from './finder.ts';
+
+/** Text as it stands, letter case included. Throws WireError for what no line can have in it. */
+export function textPattern(text: string): Pattern {
+  check(text, false);
+  return (line) => {
+    const index = line.indexOf(text);
+    return index === -1 ? null : { index, length: text.length };
+  };
+}
+
+/** A JavaScript regular expression, which is asked about one line at a time. Throws WireError when it is none. */
+export function regexPattern(source: string): Pattern {
+  check(source, true);
+  const regex = compile(source);
+  // Where it is, nothing would have to be printed.
+  if (regex.test(''))
+    throw new WireError('bad-params', `The regular expression ${JSON.stringify(source)} matches nothing at all: say what has to be there.`);
+  return (line) => {
+    const match = regex.exec(line);
+    return match && { index: match.index, length: match[0].length };
+  };
+}
+
+function check(pattern: string, isRegex: boolean): void {
+  const problem = queryProblem({ pattern, isRegex });
+  if (problem) throw new WireError('bad-params', `${problem}.`);
+}
+
+/** As `search` reads it, but that letter case counts: who waits for one word should not be woken by another. */
+function compile(source: string): RegExp {
+  try {
+    return new RegExp(source, 'u');
+  } catch {
+    return new RegExp(source);
+  }
+}

@@ -1,0 +1,188 @@
+import type { Log } from '../../base/log.ts';
+import type { CallInput, CallResult } from '../../wire/calls.ts';
+import { WireError } from '../../wire/errors.ts';
+import type { History } from '../history/history.ts';
+import type { Session } from '../session/session.ts';
+import type { Sessions } from '../session/sessions.ts';
+import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
+import { highlightedSpans, picture } from '../terminal/picture.ts';
+import { conditionOf } from './conditions.ts';
+import { type Cursor, checkCursor, readCursor, writeCursor } from './cursor.ts';
+import { PaneWait } from './pane-wait.ts';
+import { readLines } from './read-lines.ts';
+
+type WaitCalls = 'pane.wait' | 'pane.read' | 'pane.screen';
+type WaitResult = CallResult<'pane.wait'>;
+
+export interface WaitingParts {
+  sessions: Sessions;
+  history: History;
+  log: Log;
+}
+
+/** Waiting for what programs do. Nothing polls: a wait hears of bytes and ends, and has a timer only for what it was asked to time. */
+export class Waiting implements Subsystem<WaitCalls> {
+  readonly #parts: WaitingParts;
+  /** How each wait at work is ended before it is answered. */
+  readonly #atWork = new Set<(because: WireError) => void>();
+
+  constructor(parts: WaitingParts) {
+    this.#parts = parts;
+  }
+
+  readonly calls: Pick<Handlers, WaitCalls> = {
+    'pane.wait': (params, caller) => this.#wait(params, caller),
+    'pane.read': (params) => readLines(params, this.#parts),
+    'pane.screen': ({ session }) => screenOf(this.#parts.sessions.find(session)),
+  };
+
+  /** The daemon leaves: who waits is told from where to go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const because = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
+    for (const end of [...this.#atWork]) end(because);
+  }
+
+  async #wait(params: CallInput<'pane.wait'>, { gone }: Caller): Promise<WaitResult> {
+    const { all, timeoutMs } = params;
+    const conditions = params.conditions.map(conditionOf);
+    const sessions = [...new Set(params.sessions.map((name) => this.#parts.sessions.find(name)))];
+    const marks = marksOf(sessions, params.after.map(readCursor));
+    const began = performance.now();
+    let timer: NodeJS.Timeout | null = null;
+    let waits: PaneWait[] = [];
+    let interrupt = (_: WireError) => {};
+    let leave = () => {};
+    try {
+      return await new Promise<WaitResult>((resolve, reject) => {
+        const answer = (outcome: WaitResult['outcome'], decider: PaneWait | null) =>
+          resolve(resultOf({ outcome, decider, waits, elapsedMs: performance.now() - began }));
+        const judge = (settled: PaneWait) => {
+          const count = (is: string) => waits.filter(({ outcome }) => outcome.is === is).length;
+          if (settled.outcome.is === 'matched' && (!all || count('matched') === waits.length)) answer('matched', settled);
+          else if (settled.outcome.is === 'ended' && (all || count('ended') === waits.length)) answer('ended', settled);
+        };
+        const caughtUp = () => {
+          if (timeoutMs === undefined || timer || waits.some(({ hasCaughtUp, outcome }) => !hasCaughtUp && outcome.is === 'waiting'))
+            return;
+          timer = setTimeout(() => answer('timeout', waits.length === 1 ? waits[0]! : null), timeoutMs);
+        };
+        waits = sessions.map((session) => {
+          const wait: PaneWait = new PaneWait({
+            session,
+            mark: marks.get(session)!,
+            conditions,
+            place: session.pane.journal?.place ?? null,
+            onCaughtUp: caughtUp,
+            onSettled: () => {
+              judge(wait);
+              caughtUp();
+            },
+            onFailed: reject,
+          });
+          return wait;
+        });
+        interrupt = ({ code, message, data }) =>
+          reject(
+            new WireError(code, `${message} Wait on with: --after ${afterOf(waits).join(' --after ')}`, { ...data, after: afterOf(waits) }),
+          );
+        this.#atWork.add(interrupt);
+        leave = () => reject(new WireError('busy', 'The client has gone.'));
+        gone.addEventListener('abort', leave);
+        for (const wait of waits) wait.begin();
+      });
+    } finally {
+      gone.removeEventListener('abort', leave);
+      this.#atWork.delete(interrupt);
+      if (timer) clearTimeout(timer);
+      for (const wait of waits) wait[Symbol.dispose]();
+    }
+  }
+}
+
+function screenOf({ facts, pane }: Session): CallResult<'pane.screen'> {
+  const { screen } = pane;
+  const { rows: lines, hash } = picture(screen);
+  const highlighted = highlightedSpans(screen);
+  return {
+    session: facts.id,
+    name: facts.name,
+    pane: pane.id,
+    lines,
+    cols: screen.cols,
+    rows: screen.rows,
+    cursor: screen.cursor,
+    title: screen.title,
+    alternate: screen.isAlternate,
+    highlighted: highlighted.length > 0 ? highlighted : null,
+    hash,
+    after: writeCursor({ pane: pane.id, offset: pane.head, picture: hash }),
+  };
+}
+
+/** Where each session is to be watched from: its cursor, or here and now. */
+function marksOf(sessions: readonly Session[], cursors: readonly Cursor[]): Map<Session, Cursor> {
+  const marks = new Map(sessions.map((session) => [session, markNow(session)]));
+  for (const cursor of cursors) {
+    const session = sessions.find(({ pane }) => pane.id === cursor.pane) ?? (sessions.length === 1 ? sessions[0]! : null);
+    if (!session)
+      throw new WireError('bad-params', `Cursor "${writeCursor(cursor)}" is of pane ${cursor.pane}, which none of these sessions has.`);
+    const { facts, pane } = session;
+    checkCursor(cursor, { pane: pane.id, name: facts.name, end: pane.head });
+    if (!pane.journal && cursor.offset < pane.head)
+      throw new WireError(
+        'bad-params',
+        `Session "${facts.name}" keeps no history: what came after cursor "${writeCursor(cursor)}" cannot be read. Leave --after out to wait for what comes from now on.`,
+      );
+    marks.set(session, cursor);
+  }
+  return marks;
+}
+
+function markNow({ pane }: Session): Cursor {
+  return { pane: pane.id, offset: pane.head, picture: null };
+}
+
+function afterOf(waits: readonly PaneWait[]): string[] {
+  return waits.map(({ cursor }) => cursor);
+}
+
+function resultOf({
+  outcome,
+  decider,
+  waits,
+  elapsedMs,
+}: {
+  outcome: WaitResult['outcome'];
+  decider: PaneWait | null;
+  waits: readonly PaneWait[];
+  elapsedMs: number;
+}): WaitResult {
+  const all = waits.map(tell);
+  const one = decider && all[waits.indexOf(decider)]!;
+  return {
+    outcome,
+    session: one?.session ?? null,
+    name: one?.name ?? null,
+    pane: one?.pane ?? null,
+    condition: one?.condition ?? null,
+    matched: one?.matched ?? null,
+    cursor: one?.cursor ?? null,
+    elapsedMs: Math.round(elapsedMs * 100) / 100,
+    ...(one && 'exitCode' in one && { exitCode: one.exitCode }),
+    all,
+  };
+}
+
+function tell({ session: { facts, pane }, outcome, cursor }: PaneWait): WaitResult['all'][number] {
+  const found = outcome.is === 'matched' ? outcome.found : null;
+  return {
+    session: facts.id,
+    name: facts.name,
+    pane: pane.id,
+    outcome: outcome.is,
+    condition: outcome.is === 'matched' ? outcome.condition : null,
+    matched: found && { text: found.text, line: found.line, offset: found.offset },
+    cursor,
+    ...(pane.state.is === 'ended' && { exitCode: pane.state.exit.code }),
+  };
+}
