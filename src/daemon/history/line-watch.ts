@@ -11,4 +11,6 @@ export interface LineWatch {
    * cleared. The line began at the offset `start`.
    */
   look(row: Row, start: number, isFinished: boolean): void;
+  /** A line of plain text is finished, blanks at its end included, of which nothing was told before. Its bytes are from `from` to `to`. */
+  line(text: string, place: { start: number; from: number; to: number }): void;
 }

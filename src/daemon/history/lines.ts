@@ -1,9 +1,10 @@
 import type { Entry, Gap } from '../persistence/journal/entry.ts';
-import { BACKSPACE, CR, drawingOf, FF, LF, SHIFT_IN, SHIFT_OUT, SPACE, TAB, VT } from './controls.ts';
+import { BACKSPACE, CR, drawingOf, FF, GOES_BACK, LF, SHIFT_IN, SHIFT_OUT, SPACE, TAB, VT } from './controls.ts';
 import { gapNotice } from './gap-notice.ts';
 import type { LineWatch } from './line-watch.ts';
 import { type Pen, PLAIN_PEN, withLink, withSameLink, withSgr } from './pen.ts';
 import { ROW_LIMIT, Row } from './row.ts';
+import { NOTHING_SAVED, type SavedCursor } from './saved-cursor.ts';
 import { type Params, type SequenceListener, SequenceReader } from './sequences.ts';
 
 /** A finished line of a pane's output. */
@@ -116,7 +117,7 @@ export class LineAssembler {
   /** The line that has no end yet, blanks at its end included, if there is anything in it; and how far it has been read: not into a sequence that is not complete. */
   get open(): { line: Line | null; readTo: number } {
     this.#unfold();
-    const text = this.#row.textTo(this.#row.length);
+    const text = this.#row.textBetween(0, this.#row.length);
     const readTo = this.#reader.unfinishedFrom ?? this.#next;
     return { line: text === '' ? null : { text, offset: this.#start, end: readTo, at: this.#at }, readTo };
   }
@@ -140,8 +141,7 @@ export class LineAssembler {
   #moveTo(offset: number): void {
     this.#reader.cut(this.#next);
     this.#leave(this.#next, this.#next, 0);
-    this.#start = offset;
-    this.#next = offset;
+    this.#start = this.#next = offset;
     this.#isAlternate = false;
     this.#softReset();
   }
@@ -170,7 +170,7 @@ export class LineAssembler {
       return true;
     }
     const { isFresh, pen, isInserting } = this.#row;
-    if (this.#watch || !isFresh || pen !== PLAIN_PEN || isInserting || from < 0 || to - from > ROW_LIMIT) return false;
+    if (!isFresh || pen !== PLAIN_PEN || isInserting || from < 0 || to - from > ROW_LIMIT) return false;
     this.#run = { from, to, isAscii, isReturned: false };
     return true;
   }
@@ -420,9 +420,19 @@ export class LineAssembler {
     const run = this.#run;
     if (!run) return;
     this.#run = null;
-    if (run.isAscii) this.#row.writeAscii(this.#bytes, run.from, run.to);
-    else for (const character of this.#bytes.toString('utf8', run.from, run.to)) this.#row.write(character.codePointAt(0)!);
+    if (run.isAscii) this.#write(run.from, run.to);
+    else {
+      let end = this.#base + run.from;
+      for (const character of this.#bytes.toString('utf8', run.from, run.to)) {
+        const codePoint = character.codePointAt(0)!;
+        this.#row.write(codePoint);
+        end += codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4;
+        // What stands for a broken character has more bytes than that had.
+        this.#watch?.wrote(this.#row.column, Math.min(end, this.#base + run.to));
+      }
+    }
     if (!run.isReturned) return;
+    this.#look(false);
     this.#row.column = 0;
     this.#row.separate();
   }
@@ -431,10 +441,12 @@ export class LineAssembler {
   #finish(end: number): void {
     let text: string;
     if (this.#run) {
-      const { from, isAscii } = this.#run;
-      let { to } = this.#run;
-      while (to > from && this.#bytes[to - 1] === SPACE) to--;
+      const { from, to, isAscii } = this.#run;
       text = this.#bytes.toString(isAscii ? 'latin1' : 'utf8', from, to);
+      this.#watch?.line(text, { start: this.#start, from: this.#base + from, to: this.#base + to });
+      let { length } = text;
+      while (length > 0 && text.charCodeAt(length - 1) === SPACE) length--;
+      text = text.slice(0, length);
       this.#run = null;
     } else {
       this.#look(true);
@@ -482,18 +494,7 @@ interface Run {
   isReturned: boolean;
 }
 
-interface SavedCursor {
-  line: number;
-  column: number;
-  pen: Pen;
-  drawing: boolean[];
-  charset: number;
-}
-
-const NOTHING_SAVED: SavedCursor = { line: -1, column: 0, pen: PLAIN_PEN, drawing: [false, false], charset: 0 };
 const NOTHING = Buffer.alloc(0);
 const ALTERNATE_MODES: ReadonlySet<number> = new Set([47, 1047, 1049]);
-/** After these what is written next may replace what stands before the cursor; 8, u and the ways to other rows are looked at where they are. */
-const GOES_BACK: ReadonlySet<string> = new Set(['K', '?K', 'J', '?J', 'D', 'G', '`', 'Z']);
 const PENS_LIMIT = 1024;
 const INSERT_MODE = 4;

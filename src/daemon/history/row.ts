@@ -70,23 +70,24 @@ export class Row {
     return this.#length;
   }
 
-  /** The text before a column, blanks at its end included. */
-  textTo(column: number): string {
-    const end = Math.min(column, this.#length);
+  /** The text between two columns, blanks at its end included. */
+  textBetween(from: number, to: number): string {
+    const end = Math.min(to, this.#length);
+    if (from >= end) return '';
     if (!this.#isAscii) {
       let text = '';
-      for (let x = 0; x < end; x++) text += this.#textAt(x);
+      for (let x = from; x < end; x++) text += this.#textAt(x);
       return text;
     }
     if (scratch.length < end) scratch = Buffer.alloc(Math.max(end, scratch.length * 2));
-    for (let x = 0; x < end; x++) scratch[x] = (this.#cells[x] as number) || SPACE;
-    return scratch.toString('latin1', 0, end);
+    for (let x = from; x < end; x++) scratch[x] = (this.#cells[x] as number) || SPACE;
+    return scratch.toString('latin1', from, end);
   }
 
-  /** The column after the first so many code units of the text. */
-  columnAfter(units: number): number {
-    if (this.#isAscii) return units;
-    let column = 0;
+  /** The column after so many code units of the text that begins at a column. */
+  columnAfter(units: number, from: number): number {
+    if (this.#isAscii) return from + units;
+    let column = from;
     for (let left = units; left > 0 && column < this.#length; column++) left -= this.#textAt(column).length;
     while (column < this.#length && this.#cells[column] === TAIL) column++;
     return column;
