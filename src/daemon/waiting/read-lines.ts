@@ -81,7 +81,7 @@ async function readOn({ from, most, ...reading }: Reading & { from: number; most
   let readTo = from;
   const lines = linesFrom({ ...reading, from });
   for await (const line of lines) {
-    const size = Buffer.byteLength(line.text) + 1;
+    const size = Buffer.byteLength(line.text) + (kept.length > 0 ? 1 : 0);
     if (kept.length === 0 && size > reading.maxBytes)
       return { kept: [clip(line.text, reading.maxBytes)], readTo: line.end, isOpen: false, leftOut: 'end of line' };
     if (kept.length === most || bytes + size > reading.maxBytes) return { kept, readTo, isOpen: false, leftOut: 'after' };
@@ -105,7 +105,9 @@ async function readTail({ most, ...reading }: Reading & { most: number }): Promi
     // It may have begun in the middle of a line.
     if (from > 0) kept.shift();
     let bytes = 0;
-    const first = kept.findLastIndex(({ text }, i) => kept.length - i > most || (bytes += Buffer.byteLength(text) + 1) > reading.maxBytes);
+    const first = kept.findLastIndex(
+      ({ text }, i) => kept.length - i > most || (bytes += Buffer.byteLength(text) + (bytes > 0 ? 1 : 0)) > reading.maxBytes,
+    );
     const isEnough = first >= 0 || from === 0 || size >= TAIL_MOST_BYTES;
     if (!isEnough) continue;
     const isOpen = kept.at(-1)?.isOpen ?? false;

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../../src/client/connection.ts';
-import type { CallParams, CallResult } from '../../../src/wire/calls.ts';
+import type { WrittenListener } from '../../../src/daemon/session/pane.ts';
+import type { Caller } from '../../../src/daemon/subsystem.ts';
+import { Waiting } from '../../../src/daemon/waiting/waiting.ts';
+import type { CallInput, CallParams, CallResult } from '../../../src/wire/calls.ts';
 import { WireError } from '../../../src/wire/errors.ts';
 import { Rig } from '../../support/rig.ts';
 
@@ -16,6 +19,11 @@ function wait(
   more: Partial<CallParams<'pane.wait'>> = {},
 ): Promise<Result> {
   return client.call('pane.wait', { sessions: [sessions].flat(), conditions: [conditions].flat(), ...more });
+}
+
+/** The waits that this client asked for have begun: what is printed from now on is theirs. */
+async function begun(client: Connection): Promise<void> {
+  await client.call('daemon.ping', {});
 }
 
 /** What a test says of a result. */
@@ -46,6 +54,7 @@ describe('a wait is over when', () => {
     const { client, puppet } = stage;
     const { after } = await client.call('pane.screen', { session: 'a' });
     const waiting = wait(client, 'a', text('ready'));
+    await begun(client);
     puppet.print('not yet\nis rea');
     await wait(client, 'a', text('is rea'), { after: [after] });
     puppet.print('\x1b[32mdy\x1b[m now, and more\n');
@@ -79,6 +88,7 @@ describe('a wait is over when', () => {
     await using stage = await started();
     const { client, puppet } = stage;
     const waiting = wait(client, 'a', { is: 'regex', pattern: '[$#] $' });
+    await begun(client);
     puppet.print('\r\n\x1b[1muser@host\x1b[m:~$ ');
     expect(told(await waiting)).toEqual({
       outcome: 'matched',
@@ -93,6 +103,7 @@ describe('a wait is over when', () => {
     await using stage = await started();
     const { client, puppet } = stage;
     const waiting = wait(client, 'a', { is: 'exit' });
+    await begun(client);
     puppet.exit(7);
     expect(await waiting).toMatchObject({ outcome: 'matched', condition: 'exit', exitCode: 7 });
     // And had ended before.
@@ -122,6 +133,7 @@ describe('a wait is over when', () => {
       const seen = wait(client, 'a', text(`tick${n}`));
       await wait(client, 'a', { is: 'idle', ms: 100 });
       last = performance.now();
+      await begun(client);
       puppet.print(`tick${n}`);
       await seen;
     }
@@ -135,7 +147,8 @@ describe('a wait is over when', () => {
     await printed(client, 'a', puppet, 'here');
     const screen = await client.call('pane.screen', { session: 'a' });
     const waiting = wait(client, 'a', { is: 'change' });
-    puppet.print('\x1b[?25l\x1b[?25h\x1b[5n');
+    await begun(client);
+    puppet.print('\x1b[?25l\x1b[?25h\x1b[1 q\x1b[?12h');
     const still = await wait(client, 'a', [{ is: 'change' }, { is: 'idle', ms: 50 }], { after: [screen.after] });
     expect(still).toMatchObject({ outcome: 'matched', condition: 'idle=50' });
     expect((await client.call('pane.screen', { session: 'a' })).hash).toBe(screen.hash);
@@ -167,6 +180,7 @@ describe('a wait is over when', () => {
     await using stage = await started();
     const { client, puppet } = stage;
     const [never, last] = [wait(client, 'a', text('never')), wait(client, 'a', text('bye'))];
+    await begun(client);
     puppet.print('bye');
     puppet.exit(3);
     expect(await never).toMatchObject({ outcome: 'ended', name: 'a', condition: null, cursor: '%1:3', exitCode: 3 });
@@ -180,6 +194,7 @@ describe('a wait is over when', () => {
     await using stage = await started();
     const { client } = stage;
     const waiting = wait(client, 'a', text('never'));
+    await begun(client);
     await client.call('session.kill', { sessions: ['a'], force: true });
     expect(told(await waiting)).toMatchObject({ outcome: 'ended', name: 'a' });
     await expect(wait(client, 'a', text('never'))).rejects.toMatchObject({ code: 'not-found' });
@@ -192,6 +207,7 @@ describe('several sessions', () => {
     const { rig, client, puppet } = stage;
     const { puppet: other } = await rig.puppet(client, { name: 'b' });
     const [any, all] = [wait(client, ['a', 'b'], text('done')), wait(client, ['a', 'b', '$1'], text('done'), { all: true })];
+    await begun(client);
     other.print('done\n');
     expect(told(await any)).toEqual({
       outcome: 'matched',
@@ -209,6 +225,7 @@ describe('several sessions', () => {
     const { rig, client, puppet } = stage;
     const { puppet: other } = await rig.puppet(client, { name: 'b' });
     const [any, all] = [wait(client, ['a', 'b'], text('done')), wait(client, ['a', 'b'], text('done'), { all: true })];
+    await begun(client);
     puppet.exit(0);
     expect(told(await all)).toMatchObject({ outcome: 'ended', name: 'a', all: ['a: ended', 'b: waiting'] });
     other.print('done');
@@ -254,6 +271,7 @@ describe('a cursor', () => {
     await using stage = await started();
     const { client, puppet } = stage;
     const seen = wait(client, 'a', text('x'));
+    await begun(client);
     puppet.print('x');
     await seen;
     const refusal = { code: 'bad-params', message: expect.stringContaining(message) };
@@ -266,6 +284,7 @@ describe('a cursor', () => {
     const { rig, client, puppet } = stage;
     const { puppet: other } = await rig.puppet(client, { name: 'b', history: false });
     const [seen, otherSeen] = [wait(client, 'a', text('x')), wait(client, 'b', text('x'))];
+    await begun(client);
     puppet.print('x');
     other.print('x');
     const [{ cursor }] = await Promise.all([otherSeen, seen]);
@@ -279,32 +298,59 @@ describe('a cursor', () => {
     );
     // From now on it can be waited for.
     const waiting = wait(client, 'b', text('y'), { after: [cursor!] });
+    await begun(client);
     other.print('y');
     expect(await waiting).toMatchObject({ outcome: 'matched' });
   });
 });
 
-test('a client that goes away ends its wait', async () => {
-  await using stage = await started();
-  const { rig, client } = stage;
-  const other = await rig.connect();
-  const gone = wait(other, 'a', { is: 'idle', ms: 2_000_000_000 }).catch(() => 'gone');
-  // It has been read when what came after it is answered.
-  await other.call('daemon.ping', {});
-  const { pid } = await client.call('daemon.status', {});
-  expect(pid).toBeGreaterThan(0);
-  other.close();
-  await gone;
-  // Nothing is left of it that would hold up the end: a stop waits for the calls at work, up to two seconds.
-  while ((await client.call('daemon.status', {})).connections > 1);
-  expect((await rig.run(['daemon', 'stop'])).code).toBe(0);
+test('a wait that is over, or whose client has gone, leaves no listener and no timer', async () => {
+  const listeners = new Set<unknown>();
+  const pane = {
+    id: '%1',
+    head: 0,
+    journal: null,
+    state: { is: 'running' },
+    screen: { cols: 80, rows: 24 },
+    onWritten(then: WrittenListener) {
+      listeners.add(then);
+      return () => listeners.delete(then);
+    },
+  };
+  const session = { facts: { id: '$1', name: 'a' }, pane };
+  const waiting = new Waiting({ sessions: { find: () => session, isReplaced: false }, history: {}, log: {} } as never);
+  const timers = () => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
+  const before = timers();
+  const conditions: CallInput<'pane.wait'>['conditions'] = [{ is: 'idle', ms: 100_000 }, { is: 'text', text: 'x' }, { is: 'exit' }];
+  const ask = (gone: AbortSignal, more = {}) =>
+    waiting.calls['pane.wait']({ sessions: ['a'], conditions, all: false, timeoutMs: 100_000, after: [], ...more }, { gone } as Caller);
+  const left = () => ({ listeners: listeners.size, timers: timers() - before });
+
+  const client = new AbortController();
+  const gone = ask(client.signal);
+  expect(left()).toEqual({ listeners: 1, timers: 2 });
+  client.abort();
+  await expect(gone).rejects.toMatchObject({ code: 'busy' });
+  expect(left()).toEqual({ listeners: 0, timers: 0 });
+
+  const matched = ask(new AbortController().signal);
+  for (const then of listeners) (then as WrittenListener)(0, Buffer.from('x'));
+  expect(await matched).toMatchObject({ outcome: 'matched', condition: 'text=x', cursor: '%1:1' });
+  expect(left()).toEqual({ listeners: 0, timers: 0 });
+
+  // Only idle and a timeout need one.
+  const timeless = ask(new AbortController().signal, { conditions: conditions.slice(1), timeoutMs: undefined });
+  expect(left()).toEqual({ listeners: 1, timers: 0 });
+  await waiting[Symbol.asyncDispose]();
+  await expect(timeless).rejects.toMatchObject({ code: 'busy', data: { after: ['%1:0'] } });
+  expect(left()).toEqual({ listeners: 0, timers: 0 });
 });
 
 test('a stopping daemon says from where to go on, and does not wait for those who wait', async () => {
   await using stage = await started();
   const { rig, client } = stage;
   const waiting = wait(client, 'a', text('never')).catch((error) => error as WireError);
-  await client.call('daemon.ping', {});
+  await begun(client);
   const stopping = rig.run(['daemon', 'stop']);
   const error = (await waiting) as WireError;
   expect(error).toBeInstanceOf(WireError);
@@ -321,13 +367,14 @@ test('a regular expression that would take for ever is refused, and everything e
   const { client, puppet } = stage;
   const refused = wait(client, 'a', { is: 'regex', pattern: '^(a+)+$' });
   const other = wait(client, 'a', text('after'));
+  await begun(client);
   puppet.print(`${'a'.repeat(60)}!\n`);
   await expect(refused).rejects.toMatchObject({ code: 'bad-params', message: expect.stringContaining('took longer than 250 ms') });
   puppet.print('after');
   expect(await other).toMatchObject({ outcome: 'matched' });
 });
 
-test('the last of a hundred thousand lines is found, with hardly more memory', async () => {
+test('the last of a hundred thousand lines is found, as they come and when they are there', async () => {
   await using stage = await started();
   const { rig, client } = stage;
   const script =
@@ -336,7 +383,7 @@ test('the last of a hundred thousand lines is found, with hardly more memory', a
     await client.call('session.create', { name: 'flood', command: [process.execPath, '-e', script], cwd: rig.home, env: rig.environment });
     return wait(client, 'flood', [{ is: 'regex', pattern: '^line 99999 ' }], { after: ['%2:0'] });
   })();
-  expect(await waiting).toMatchObject({ outcome: 'matched', matched: { text: 'line 99999' } });
+  expect(await waiting).toMatchObject({ outcome: 'matched', matched: { text: 'line 99999 ' } });
   const again = await wait(client, 'flood', text('line 99998 '), { after: ['%2:0'] });
   expect(again).toMatchObject({ outcome: 'matched', matched: { line: 'line 99998 of a flood that nobody reads' } });
 });
