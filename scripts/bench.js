@@ -10,7 +10,7 @@ import { startNodePty } from '../dist/daemon/terminal/node-pty.js';
 
 const { values: options } = parseArgs({
   options: {
-    cases: { type: 'string', default: 'cli,echo,echo_loaded,attach,flood,flood_attached,sessions,idle' },
+    cases: { type: 'string', default: 'cli,echo,echo_loaded,attach,flood,flood_attached,sessions,idle,wait' },
     sessions: { type: 'string', default: '500' },
     n: { type: 'string', default: '300' },
     mb: { type: 'string', default: '20' },
@@ -139,6 +139,11 @@ const cases = {
       figures[name] = { 'CPU % (20 idle sessions)': await cpuPercent(system.pids(), 5000) };
     }
     return figures;
+  },
+  async wait() {
+    // tmux has nothing like it. First what is idle: after a flood the daemon has much to compress.
+    const idle = { 'CPU % (20 waits, idle)': await idleWaits() };
+    return { 'ai-session': { ...idle, ...(await wakeUps()), ...(await waitingFlood()) } };
   },
 };
 
@@ -269,10 +274,78 @@ async function flood(name, system, isAttached) {
   return statSync(corpus).size / 1e6 / seconds;
 }
 
-async function createOverOneConnection(count) {
+/** From just before the program's write to the answer in the client. */
+async function wakeUps() {
+  const daemon = await ourDaemon();
+  // It says when it wrote: the clock is the same for all processes.
+  const program =
+    "process.stdin.setRawMode(true); process.stdin.on('data', () => process.stdout.write('woke' + process.hrtime.bigint() + '.\\r\\n'))";
+  const { pane } = await daemon.call('session.create', {
+    name: 'wake',
+    command: [process.execPath, '-e', program],
+    cwd: folder,
+    env: environment,
+  });
+  const times = { text: [], regex: [] };
+  const conditions = { text: { is: 'text', text: '.' }, regex: { is: 'regex', pattern: '^woke\\d+\\.' } };
+  await delay(300);
+  for (let n = 0; n < N; n++) {
+    const kind = n % 2 ? 'text' : 'regex';
+    const waiting = daemon.call('pane.wait', { sessions: [pane], conditions: [conditions[kind]] });
+    await daemon.call('pane.write', { session: pane, input: ['x'] });
+    const { matched } = await waiting;
+    times[kind].push(Number(process.hrtime.bigint() - BigInt(/woke(\d+)/.exec(matched.line)[1])) / 1e6);
+    await delay(3);
+  }
+  daemon.close();
+  return Object.fromEntries(
+    Object.entries(times).flatMap(([kind, all]) => [0.5, 0.99].map((p) => [`${kind} p${p * 100} ms`, percentile(all, p)])),
+  );
+}
+
+/** How fast a flood goes by while somebody waits for its end, beside nobody. */
+async function waitingFlood() {
+  const daemon = await ourDaemon();
+  const figures = {};
+  for (const [what, conditions] of [
+    ['MB/s, nobody waits', [{ is: 'exit' }]],
+    ['MB/s, text', [{ is: 'text', text: 'THEEND' }]],
+    ['MB/s, regex', [{ is: 'regex', pattern: '^THE\\w+D$' }]],
+  ]) {
+    const command = ['sh', '-c', `read x; cat ${corpus}; printf 'THE''END'`];
+    const { pane } = await daemon.call('session.create', { command, cwd: folder, env: environment });
+    const waiting = daemon.call('pane.wait', { sessions: [pane], conditions });
+    const start = performance.now();
+    await daemon.call('pane.write', { session: pane, input: ['Enter'] });
+    await waiting;
+    figures[what] = statSync(corpus).size / 1000 / (performance.now() - start);
+  }
+  daemon.close();
+  return figures;
+}
+
+async function idleWaits() {
+  const daemon = await ourDaemon();
+  for (let n = 0; n < 20; n++) {
+    const { pane } = await daemon.call('session.create', { name: `w${n}`, command: ['sleep', '600'], cwd: folder, env: environment });
+    daemon
+      .call('pane.wait', { sessions: [pane], conditions: [{ is: 'text', text: 'never' }, { is: 'change' }, { is: 'exit' }] })
+      .catch(() => {});
+  }
+  await delay(1500);
+  const percent = await cpuPercent([daemon.daemon.pid], 5000);
+  daemon.close();
+  return percent;
+}
+
+async function ourDaemon() {
   const { connect } = await import('../dist/client/daemon.js');
   const { pathsFor } = await import('../dist/config/paths.js');
-  const daemon = await connect(pathsFor(environment));
+  return await connect(pathsFor(environment));
+}
+
+async function createOverOneConnection(count) {
+  const daemon = await ourDaemon();
   for (let n = 0; n < count; n++)
     await daemon.call('session.create', { name: `s${n}`, command: ['sleep', '600'], cwd: folder, env: environment });
   daemon.close();
