@@ -141,6 +141,8 @@ describe('in bash', () => {
     [['kill', 'build', 'bu'], ['build']],
     [['signal', 'build', 'TE'], ['TERM']],
     [['capture', '-S', '-5', 'bu'], ['build']],
+    [['wait', 'build', 'bu'], ['build']],
+    [['wait', 'build', '--for', 'ex'], ['exit']],
     // No session belongs here.
     [['new', 'b'], []],
     [['send', 'build', 'b'], []],
