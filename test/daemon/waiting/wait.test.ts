@@ -261,6 +261,23 @@ describe('a cursor', () => {
     expect(await waiting).toMatchObject({ outcome: 'matched', cursor: '%1:25' });
   });
 
+  test('inside a sequence or a character is read on from as it has to be', async () => {
+    await using stage = await started();
+    const { client, puppet } = stage;
+    for (const [half, rest, offset] of [
+      ['\x1b[3', '1mred', 3],
+      ['\x1b[m\n\xe6\x9c', '\xac ja', 15],
+    ] as const) {
+      puppet.printBytes(Buffer.from(half, 'latin1'));
+      let after = '';
+      while (!after.startsWith(`%1:${offset}:`)) ({ after } = await client.call('pane.screen', { session: 'a' }));
+      puppet.printBytes(Buffer.from(rest, 'latin1'));
+      const { matched } = await wait(client, 'a', { is: 'regex', pattern: 'red|ja' }, { after: [after] });
+      expect(matched?.line).toBe(offset === 3 ? 'red' : '本 ja');
+      expect((await client.call('pane.read', { session: 'a', since: after })).lines).toEqual([matched?.line]);
+    }
+  });
+
   test.each([
     ['nonsense', '"nonsense" is no cursor.'],
     ['%1', '"%1" is no cursor.'],
@@ -337,6 +354,13 @@ test('a wait that is over, or whose client has gone, leaves no listener and no t
   for (const then of listeners) (then as WrittenListener)(0, Buffer.from('x'));
   expect(await matched).toMatchObject({ outcome: 'matched', condition: 'text=x', cursor: '%1:1' });
   expect(left()).toEqual({ listeners: 0, timers: 0 });
+
+  // A holder that a daemon comes back to says again what was said.
+  const once = ask(new AbortController().signal, { conditions: [text('abab'), text('abx')] });
+  const [hear] = [...listeners] as WrittenListener[];
+  hear!(0, Buffer.from('ab'));
+  hear!(0, Buffer.from('abx'));
+  expect(await once).toMatchObject({ condition: 'text=abx', cursor: '%1:3' });
 
   // Only idle and a timeout need one.
   const timeless = ask(new AbortController().signal, { conditions: conditions.slice(1), timeoutMs: undefined });
