@@ -15,6 +15,7 @@ unset AI_SESSION_SHELL_NONCE AI_SESSION_SHELL_LOG AI_SESSION_SHELL_STARTUP
 __ai_session_none=
 # Arrays, because `set -a` would hand numbers that change on to children.
 __ai_session_number=(0)
+__ai_session_status=(0)
 # 0 before the first prompt, 1 at a prompt, 2 in a command; and the same before the last change.
 __ai_session_is=(0)
 __ai_session_was=(0)
