@@ -27,6 +27,7 @@ const DAEMON_ORDER = [
   'session',
   'history',
   'output',
+  'status',
   'context',
   'coordination',
   'agents',

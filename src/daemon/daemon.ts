@@ -122,7 +122,7 @@ export class Daemon implements AsyncDisposable {
       blobsOf: (session, pane) => ({ 'screen.vt': screenPurpose(session, pane), 'launch.json': launchPurpose(session) }),
       purposeOf: (session, pane) => journalPlace({ folder: '', session, pane }).purpose,
     });
-    this.#waiting = new Waiting({ sessions: this.#sessions, history: this.#history, log });
+    this.#waiting = new Waiting({ sessions: this.#sessions, history: this.#history, commands: this.#commands, log });
     const handlers: Handlers = {
       ...this.#sessions.calls,
       ...this.#restoring.calls,

@@ -16,6 +16,8 @@ export const WAIT_CALLS = {
             z.object({ is: z.literal('text'), text: z.string() }),
             z.object({ is: z.literal('regex'), pattern: z.string() }),
             z.object({ is: z.literal('change') }),
+            z.object({ is: z.literal('prompt') }),
+            z.object({ is: z.literal('command') }),
           ]),
         )
         .min(1)

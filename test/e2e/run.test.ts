@@ -281,3 +281,22 @@ test('from the command line, by processes of their own', async () => {
   expect(await rig.run(['run', 'puppet', '--', 'true'])).toMatchObject({ code: 2, stderr: expect.stringContaining('which is no shell') });
   puppet.exit(0);
 });
+
+test('wait hears when a shell is at its prompt, and when a command has ended', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { run, home } = await shellIn(rig, client, 'bash');
+  expect(await rig.run(['wait', 's', '--for', 'prompt', '--timeout', '20'])).toMatchObject({ code: 0 });
+  const { cursor } = await run('echo first');
+  spawnSync('mkfifo', [join(home, 'go')]);
+  const waiting = rig.run(['wait', 's', '--for', 'command', '--after', cursor, '--timeout', '20', '--json']);
+  await client.call('pane.write', { session: 's', input: ['cat go; sh -c "exit 3"'], as: 'text', enter: true });
+  writeFileSync(join(home, 'go'), 'on\n');
+  const { stdout, code } = await waiting;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'matched', matched: { text: 'exit 3', line: 'cat go; sh -c "exit 3"' } });
+  expect(await rig.run(['wait', 's', '--for', 'command', '--timeout', '0.2'])).toMatchObject({ code: 124 });
+  const { puppet } = await rig.puppet(client, { name: 'puppet' });
+  expect(await rig.run(['wait', 'puppet', '--for', 'prompt'])).toMatchObject({ code: 2, stderr: expect.stringContaining('runs no shell') });
+  puppet.exit(0);
+});

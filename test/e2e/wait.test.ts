@@ -109,12 +109,17 @@ test('a wait goes on in the daemon that takes the place of its own', async () =>
 
 test.each([
   ['no session', ['wait', '--for', 'exit'], 2, 'Wait for which session? Name it, or list them with: ai-session ls\n'],
-  ['nothing to wait for', ['wait', 'a'], 2, 'Wait for what? Use --for exit, idle, text=STR, regex=RE or change: ai-session help wait\n'],
+  [
+    'nothing to wait for',
+    ['wait', 'a'],
+    2,
+    'Wait for what? Use --for exit, idle, text=STR, regex=RE, prompt, command or change: ai-session help wait\n',
+  ],
   [
     'what cannot be waited for',
     ['wait', 'a', '--for', 'rain'],
     2,
-    '"rain" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE or change.\n',
+    '"rain" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE, prompt, command or change.\n',
   ],
   ['an idle that is no time', ['wait', 'a', '--for', 'idle=1s'], 2, '"idle=1s": idle takes whole milliseconds, as in idle=500.\n'],
   ['any and all', ['wait', 'a', '--for', 'exit', '--any', '--all'], 2, '--any and --all: give one of them.\n'],

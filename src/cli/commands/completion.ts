@@ -61,7 +61,7 @@ const VALUES: Record<string, Kind> = {
   '--status': STATUSES,
   '--format': ['table', 'json', 'csv'],
   '--to': ['foreground', 'group', 'program'],
-  '--for': ['exit', 'idle', 'idle=', 'text=', 'regex=', 'change'],
+  '--for': ['exit', 'idle', 'idle=', 'text=', 'regex=', 'prompt', 'command', 'change'],
 };
 
 const SIGNALS = Object.keys(constants.signals).map((name) => name.replace(/^SIG/, ''));

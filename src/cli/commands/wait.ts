@@ -39,6 +39,8 @@ Conditions:
   idle[=MS]    it has printed nothing for so many milliseconds (1000), from now or its last byte on
   text=STR     it prints this, letter case included
   regex=RE     it prints a line that this JavaScript regular expression matches
+  prompt       its shell is at the prompt (bash, zsh, fish)
+  command      a command has ended in its shell; --json has its exit code in "matched"
   change       the visible screen is another one; the cursor's place and blinking do not count
 
 Only what is printed from now on counts, or after the cursor that "wait --json", "read" and "screen --json" print. Text is what a person
@@ -51,7 +53,7 @@ async function run(names: string[], options: Options): Promise<void> {
   const sessions = options.target === undefined ? names : [options.target, ...names];
   if (sessions.length === 0) throw new UsageError('Wait for which session? Name it, or list them with: ai-session ls');
   if (options.for.length === 0)
-    throw new UsageError('Wait for what? Use --for exit, idle, text=STR, regex=RE or change: ai-session help wait');
+    throw new UsageError('Wait for what? Use --for exit, idle, text=STR, regex=RE, prompt, command or change: ai-session help wait');
   if (options.any && options.all) throw new UsageError('--any and --all: give one of them.');
   const { timeout } = options;
   const result = await wait({
@@ -94,13 +96,13 @@ function tell({ outcome, all }: Result): void {
 
 function condition(text: string): Params['conditions'][number] {
   const [, is, value] = /^([a-z]+)(?:=(.*))?$/s.exec(text) ?? [];
-  if ((is === 'exit' || is === 'change') && value === undefined) return { is };
+  if ((is === 'exit' || is === 'change' || is === 'prompt' || is === 'command') && value === undefined) return { is };
   if (is === 'idle' && value === undefined) return { is };
   if (is === 'idle' && /^\d{1,9}$/.test(value!) && Number(value) > 0) return { is, ms: Number(value) };
   if (is === 'idle') throw new UsageError(`"${text}": idle takes whole milliseconds, as in idle=500.`);
   if (is === 'text' && value !== undefined) return { is, text: value };
   if (is === 'regex' && value !== undefined) return { is, pattern: value };
-  throw new UsageError(`"${text}" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE or change.`);
+  throw new UsageError(`"${text}" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE, prompt, command or change.`);
 }
 
 function seconds(text: string): number {

@@ -82,6 +82,13 @@ export class Commands implements Subsystem<Calls> {
     'command.exec': (params) => this.#exec(params),
   };
 
+  /** The shell in a pane, or null where the program is none that tells of its commands. */
+  shellOf(pane: string): { tracker: Tracker; commands(): CommandRecord[] } | null {
+    const session = this.#parts.sessions.all.find((each) => each.pane.id === pane);
+    const followed = session && this.#of(session);
+    return followed ? { tracker: followed.tracker, commands: () => this.#file(session).read().commands } : null;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watcher?.close();
     for (const { tracker } of this.#followed.values()) tracker.stop();

@@ -5,6 +5,7 @@ import type { Condition, Scene, Watch } from './condition.ts';
 import { writeCursor } from './cursor.ts';
 import { Finder, type Pattern } from './finder.ts';
 import { regexPattern, textPattern } from './pattern.ts';
+import { type ShellOf, untilCommand, untilPrompt } from './shell-conditions.ts';
 import { withinTime } from './within-time.ts';
 
 type Asked = CallInput<'pane.wait'>['conditions'][number];
@@ -13,7 +14,7 @@ type Asked = CallInput<'pane.wait'>['conditions'][number];
 const REGEX_LIMIT_MS = 250;
 
 /** Throws WireError for a pattern that cannot be. */
-export function conditionOf(asked: Asked): Condition {
+export function conditionOf(asked: Asked, shellOf: ShellOf): Condition {
   switch (asked.is) {
     case 'exit':
       return { name: 'exit', begin: untilExit };
@@ -36,6 +37,10 @@ export function conditionOf(asked: Asked): Condition {
     }
     case 'change':
       return { name: 'change', begin: (scene) => new Change(scene) };
+    case 'prompt':
+      return { name: 'prompt', begin: (scene) => untilPrompt(scene, shellOf) };
+    case 'command':
+      return { name: 'command', begin: (scene) => untilCommand(scene, shellOf) };
     default: {
       const never: never = asked;
       return never;

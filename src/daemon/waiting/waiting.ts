@@ -2,6 +2,7 @@ import type { Log } from '../../base/log.ts';
 import type { CallInput, CallResult } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
 import type { History } from '../history/history.ts';
+import type { Commands } from '../output/commands.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
@@ -17,6 +18,7 @@ type WaitResult = CallResult<'pane.wait'>;
 export interface WaitingParts {
   sessions: Sessions;
   history: History;
+  commands: Commands;
   log: Log;
 }
 
@@ -44,7 +46,7 @@ export class Waiting implements Subsystem<WaitCalls> {
 
   async #wait(params: CallInput<'pane.wait'>, { gone }: Caller): Promise<WaitResult> {
     const { all, timeoutMs } = params;
-    const conditions = params.conditions.map(conditionOf);
+    const conditions = params.conditions.map((asked) => conditionOf(asked, (pane) => this.#parts.commands.shellOf(pane)));
     const sessions = [...new Set(params.sessions.map((name) => this.#parts.sessions.find(name)))];
     const marks = marksOf(sessions, params.after.map(readCursor));
     const began = performance.now();

@@ -50,7 +50,16 @@ const VERSION_2 = {
 
 test('a record of version 1 is read', () => {
   writeFileSync(file, JSON.stringify(VERSION_1));
-  const added = { version: 2, history: true, restart: 'ask', conversation: null, shell: null, earlierPanes: [], restores: [], archivedAt: null };
+  const added = {
+    version: 2,
+    history: true,
+    restart: 'ask',
+    conversation: null,
+    shell: null,
+    earlierPanes: [],
+    restores: [],
+    archivedAt: null,
+  };
   expect(readSessionRecord(file)).toEqual({ ...VERSION_1, ...added });
 });
 
