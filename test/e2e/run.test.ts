@@ -148,19 +148,25 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
     await using rig = await Rig.start();
     const client = await rig.connect();
     const { run } = await shellIn(rig, client, shell);
-    await run('echo ready');
     const events = await rig.events();
+    await run('echo ready');
+    // A line that somebody has begun is put aside.
+    await client.call('pane.write', { session: 's', input: ['echo half a li'], as: 'text' });
+    expect(await run('echo whole')).toMatchObject({ output: 'whole\n', exitCode: 0 });
     const watcher = await rig.watch(client, 's', { cols: 100, rows: 30 });
     const line = `echo by ${posix ? '$((40+2))' : '(math 40+2)'} hand; sh -c "exit 5"`;
     watcher.type(`${line}\r`);
     await watcher.shows('by 42 hand');
     const all = Buffer.concat(watcher.frames.map(({ bytes }) => bytes)).toString('latin1');
     expect(all).not.toContain('\x1b]633');
+    expect((await rig.run(['export', 's', '--format', 'asciicast', '-o', '-'])).stdout).not.toContain(']633;C;');
     if (shell === 'dash') return;
     for (;;) {
       const event = await events.next();
-      if (event.event !== 'command.finished') continue;
-      expect(event).toMatchObject({ exitCode: 5, command: 2, text: line });
+      // A line that is begun without anything typed before rings no bell.
+      if (event.event === 'session.rang') expect(shell).toBe('nobody rings');
+      if (event.event !== 'command.finished' || event.command < 3) continue;
+      expect(event).toMatchObject({ exitCode: 5, command: 3, text: line });
       break;
     }
     expect(await client.call('command.output', { session: 's' })).toMatchObject({

@@ -39,7 +39,7 @@ function* jsonOf(entries: Iterable<Entry>, options: AsciicastOptions): Generator
     seconds = Math.max(seconds, (entry.at - began) / 1000);
     switch (entry.is) {
       case 'output': {
-        const text = decoder.decode(entry.bytes, { stream: true });
+        const text = decoder.decode(entry.bytes, { stream: true }).replace(SHELL_MARK, '');
         if (text) yield eventOf(seconds, 'o', text);
         break;
       }
@@ -64,6 +64,9 @@ function* jsonOf(entries: Iterable<Entry>, options: AsciicastOptions): Generator
   const rest = decoder.decode();
   if (rest) yield eventOf(seconds, 'o', rest);
 }
+
+/** What our shells say to us is for nobody else. One that is cut between two entries stays, which terminals do not show either. */
+const SHELL_MARK = /\x1b\]633;[ABCD](?:;\d{1,3})?;[\da-f]{24}\x07/g;
 
 function headerOf(
   { title, command, env = {} }: AsciicastOptions,

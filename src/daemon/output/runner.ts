@@ -111,8 +111,8 @@ export class Runner {
       },
     };
     const from = pane.head;
-    // What somebody has begun to type is taken away, and lies in the shell's own buffer (C-y brings it back).
-    pane.write(Buffer.from(`\x15${line}\r`));
+    // What somebody has begun to type is taken away, and lies in the shell's own buffer (C-y brings it back). Where nothing is, that would ring.
+    pane.write(Buffer.from(`${this.#tracker.isTyping ? '\x15' : ''}${line}\r`));
     const seen = { isSecret: false, isFullScreen: false };
     const stopLooking = this.#look(() => hasStarted, seen);
     try {

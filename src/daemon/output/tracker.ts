@@ -27,6 +27,8 @@ export class Tracker {
   #lastN: number;
   #position: number;
   #offset: number;
+  /** What had been typed when the last command began. */
+  #typedBytes: number;
   #timer: NodeJS.Timeout | null = null;
 
   constructor({
@@ -46,6 +48,8 @@ export class Tracker {
     this.#log = log;
     this.#file = file;
     this.#news = news;
+    // By an earlier daemon's clients nobody knows what.
+    this.#typedBytes = known.pane === null ? 0 : -1;
     const last = known.commands.at(-1);
     this.#lastN = last?.n ?? 0;
     const isMine = known.pane === session.pane.id;
@@ -63,6 +67,11 @@ export class Tracker {
 
   get running(): CommandRecord | null {
     return this.#running;
+  }
+
+  /** Whether somebody may have begun to type a line. */
+  get isTyping(): boolean {
+    return this.session.pane.typedBytes > this.#typedBytes;
   }
 
   /** Everything before this offset of the journal has been looked at. */
@@ -175,6 +184,7 @@ export class Tracker {
     // Its end was never told.
     this.#finish({ status: null, at: null, to: from, because: UNTOLD });
     this.#is = 'command';
+    this.#typedBytes = this.session.pane.typedBytes;
     this.#running = {
       n: ++this.#lastN,
       pane: this.session.pane.id,

@@ -61,6 +61,7 @@ export class Pane {
   /** Our screen has every byte before this offset, less what the filter holds back. */
   #shownTo = 0;
   #marks: MarkFilter | null = null;
+  #typedBytes = 0;
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
   readonly #onWritten = new Set<WrittenListener>();
@@ -121,6 +122,11 @@ export class Pane {
   /** Every byte before this offset is on the screen, or was a mark. */
   get shownTo(): number {
     return this.#shownTo - (this.#marks?.held ?? 0);
+  }
+
+  /** Bytes of input so far, since this daemon began. */
+  get typedBytes(): number {
+    return this.#typedBytes;
   }
 
   /** Before the first byte comes: its shell prints marks with this nonce, which nobody is to see. */
@@ -239,6 +245,7 @@ export class Pane {
       );
     }
     this.journal?.typed(bytes.length);
+    this.#typedBytes += bytes.length;
     pty.write(bytes);
   }
 
