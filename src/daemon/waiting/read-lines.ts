@@ -102,8 +102,6 @@ async function readTail({ most, ...reading }: Reading & { most: number }): Promi
       kept.push(line);
       if (kept.length > 2 * most + 1000) kept = kept.slice(-most - 1);
     }
-    // It may have begun in the middle of a line.
-    if (from > 0) kept.shift();
     let bytes = 0;
     const first = kept.findLastIndex(
       ({ text }, i) => kept.length - i > most || (bytes += Buffer.byteLength(text) + (bytes > 0 ? 1 : 0)) > reading.maxBytes,

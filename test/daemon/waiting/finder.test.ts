@@ -87,7 +87,7 @@ describe('a regular expression', () => {
     ['sees a prompt', /\$ $/, ['user@host:~$ '], '$ '],
     ['sees the end of a line whose blanks are not there', /done$/, ['done   \n'], 'done'],
     ['has ^ at the beginning of a line', /^b+/, ['abb\nbb\n'], 'bb'],
-    ['does not take the middle of a long line for its beginning', /^b/, ['a'.repeat(10_000), 'b'.repeat(10_000), '\n'], null],
+    ['does not take the middle of a long line for its beginning', /^b/, ['a', 'b'.repeat(10_000), 'c\n'], null],
     ['counts letter case', /ready/, ['READY\n'], null],
     ['reads characters, not their halves', /^.$/, ['🙂\n'], '🙂'],
   ])('%s', (_, pattern, pieces, text) => {

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../../src/client/connection.ts';
+import { Journal } from '../../../src/daemon/persistence/journal/journal.ts';
 import type { WrittenListener } from '../../../src/daemon/session/pane.ts';
 import type { Caller } from '../../../src/daemon/subsystem.ts';
 import { Waiting } from '../../../src/daemon/waiting/waiting.ts';
@@ -368,6 +372,42 @@ test('a wait that is over, or whose client has gone, leaves no listener and no t
   await waiting[Symbol.asyncDispose]();
   await expect(timeless).rejects.toMatchObject({ code: 'busy', data: { after: ['%1:0'] } });
   expect(left()).toEqual({ listeners: 0, timers: 0 });
+});
+
+test('what is written while a wait reads what was there before is read too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'aisw-'));
+  const journal = Journal.open({
+    folder,
+    purpose: 'test',
+    cols: 80,
+    rows: 24,
+    host: { vault: null, seal: async () => {}, isDirty() {}, hasGrown() {} },
+    whenFull: () => 'gap',
+    onTrouble() {},
+    onDamage() {},
+    onSafe() {},
+  });
+  // More than can be looked through in one turn.
+  const before = Buffer.from('\x1b[31mx'.repeat(100_000));
+  journal.append(0, before);
+  let hear: WrittenListener = () => {};
+  const onWritten = (then: WrittenListener) => {
+    hear = then;
+    return () => {};
+  };
+  const pane = { id: '%1', journal, state: { is: 'running' }, screen: { cols: 80, rows: 24 }, onWritten, head: before.length };
+  const sessions = { find: () => ({ facts: { id: '$1', name: 'a' }, pane }), isReplaced: false };
+  const waiting = new Waiting({ sessions, history: {}, log: {} } as never);
+  const params = { sessions: ['a'], conditions: [{ is: 'text' as const, text: 'here' }], all: false, after: ['%1:0'] };
+  const result = waiting.calls['pane.wait'](params, { gone: new AbortController().signal } as Caller);
+  await new Promise((resolve) => setImmediate(resolve));
+  const more = Buffer.from('\nhere');
+  journal.append(before.length, more);
+  pane.head += more.length;
+  hear(before.length, more);
+  expect(await result).toMatchObject({ outcome: 'matched', matched: { line: 'here' }, cursor: `%1:${pane.head}` });
+  await journal.close();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 test('a stopping daemon says from where to go on, and does not wait for those who wait', async () => {
