@@ -34,6 +34,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/history.ts'),
   },
   { name: 'show', aliases: [], summary: 'print what a command printed', load: () => import('./commands/show.ts') },
+  {
+    name: 'submit',
+    aliases: [],
+    summary: 'give a prompt to an agent, and see that it was taken',
+    load: () => import('./commands/submit.ts'),
+  },
   { name: 'send', aliases: [], summary: 'type text and keys into a session', load: () => import('./commands/send.ts') },
   { name: 'capture', aliases: [], summary: "print a session's screen or scrollback", load: () => import('./commands/capture.ts') },
   { name: 'resize', aliases: [], summary: "set a session's size", load: () => import('./commands/resize.ts') },

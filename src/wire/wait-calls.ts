@@ -57,6 +57,30 @@ export const WAIT_CALLS = {
       ),
     }),
   },
+  'pane.submit': {
+    since: 1,
+    does: 'Type a prompt, press Enter when it has arrived, and say whether anything came of it.',
+    params: z.object({
+      session: z.string(),
+      text: z
+        .string()
+        .min(1)
+        .max(1 << 20),
+      /** For an effect of Enter. */
+      timeoutMs: z.int().min(0).max(3_600_000).default(5000),
+    }),
+    result: z.object({
+      outcome: z.enum(['submitted', 'stalled']),
+      /** What was seen. */
+      evidence: z.string(),
+      /** Whether the program took it as a paste. */
+      isPasted: z.boolean(),
+      /** Of a stalled one. */
+      screen: z.array(z.string()).nullable(),
+      /** To wait or read from. */
+      cursor: z.string(),
+    }),
+  },
   'pane.read': {
     since: 1,
     does: 'Read what a session printed after a cursor as lines, or the last lines; ended and archived ones too.',

@@ -11,8 +11,9 @@ import { conditionOf } from './conditions.ts';
 import { type Cursor, checkCursor, readCursor, writeCursor } from './cursor.ts';
 import { PaneWait } from './pane-wait.ts';
 import { readLines } from './read-lines.ts';
+import { submit } from './submit.ts';
 
-type WaitCalls = 'pane.wait' | 'pane.read' | 'pane.screen';
+type WaitCalls = 'pane.wait' | 'pane.submit' | 'pane.read' | 'pane.screen';
 type WaitResult = CallResult<'pane.wait'>;
 
 export interface WaitingParts {
@@ -34,6 +35,7 @@ export class Waiting implements Subsystem<WaitCalls> {
 
   readonly calls: Pick<Handlers, WaitCalls> = {
     'pane.wait': (params, caller) => this.#wait(params, caller),
+    'pane.submit': (params) => submit(this.#parts.sessions.find(params.session), params),
     'pane.read': (params) => readLines(params, this.#parts),
     'pane.screen': ({ session }) => screenOf(this.#parts.sessions.find(session)),
   };
