@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../src/client/connection.ts';
@@ -305,4 +305,19 @@ test('wait hears when a shell is at its prompt, and when a command has ended', a
   const { puppet } = await rig.puppet(client, { name: 'puppet' });
   expect(await rig.run(['wait', 'puppet', '--for', 'prompt'])).toMatchObject({ code: 2, stderr: expect.stringContaining('runs no shell') });
   puppet.exit(0);
+});
+
+test('a log that is taken away, or is something else, costs records and nothing more', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { run } = await shellIn(rig, client, 'bash');
+  await run('true');
+  const [log] = readdirSync(join(rig.paths.run, 'shell'));
+  const path = join(rig.paths.run, 'shell', log!);
+  rmSync(path);
+  mkdirSync(path);
+  // The marks alone: nobody knows what it is, but that it is the one that was typed last.
+  expect(await run('echo still; sh -c "exit 3"')).toMatchObject({ status: 'finished', output: 'still\n', exitCode: 3 });
+  rmSync(join(rig.paths.run, 'shell'), { recursive: true });
+  expect(await run('echo on; sh -c "exit 4"')).toMatchObject({ status: 'finished', output: 'on\n', exitCode: 4 });
 });

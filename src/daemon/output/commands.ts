@@ -47,9 +47,9 @@ export class Commands implements Subsystem<Calls> {
   constructor(parts: CommandsParts) {
     this.#parts = parts;
     parts.sessions.onAssembled.add((session) => {
-      session.onMark = (mark) => this.#of(session)?.tracker.hearMark(mark);
-      session.onEnded = () => this.#forget(session);
-      if (session.facts.shell) this.#catchUp(session);
+      session.onMark = (mark) => this.#guard(session, () => this.#of(session)?.tracker.hearMark(mark));
+      session.onEnded = () => this.#guard(session, () => this.#forget(session));
+      if (session.facts.shell) this.#guard(session, () => this.#catchUp(session));
     });
   }
 
@@ -136,6 +136,15 @@ export class Commands implements Subsystem<Calls> {
     followed?.tracker.ended();
   }
 
+  /** What goes wrong here costs a record, and neither the pane nor the daemon. */
+  #guard({ facts }: Session, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#parts.log.incident('the commands of a shell could not be followed', error, { session: facts.id });
+    }
+  }
+
   #tell({ facts }: Session, what: 'started' | 'finished', { n, text, cwd, startedAt, endedAt, exitCode }: CommandRecord): void {
     const about = { session: facts.id, name: facts.name, command: n, text };
     if (what === 'started') this.#parts.emit({ event: 'command.started', ...about, cwd });
@@ -149,7 +158,8 @@ export class Commands implements Subsystem<Calls> {
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       this.#watcher = watch(folder, { persistent: false }, (_, name) => {
-        if (name?.endsWith('.log')) this.#followed.get(`%${basename(name, '.log')}`)?.tracker.nudge();
+        const followed = name?.endsWith('.log') && this.#followed.get(`%${basename(name, '.log')}`);
+        if (followed) this.#guard(followed.tracker.session, () => followed.tracker.nudge());
       });
       this.#watcher.on('error', () => {});
     } catch (error) {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
 import { WireError } from '../../wire/errors.ts';
+import { asRefusal } from '../session/refusals.ts';
 import { type Shell, shellLog } from '../session/shell.ts';
 import type { CommandRecord } from './command-file.ts';
 import type { Tracker } from './tracker.ts';
@@ -95,8 +96,14 @@ export class Runner {
   async #type(options: RunOptions, { file, shell, deadline }: { file: string; shell: Shell; deadline: number | null }): Promise<Outcome> {
     const { session } = this.#tracker;
     const { pane } = session;
-    writeFileSync(file, options.text.endsWith('\n') ? options.text : `${options.text}\n`, { mode: 0o600 });
-    if (shell.kind === 'sh') writeFileSync(`${file}.run`, wrapper(file, shellLog(this.#paths, pane.id), shell.nonce), { mode: 0o600 });
+    try {
+      // A cleaner may have been there.
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      writeFileSync(file, options.text.endsWith('\n') ? options.text : `${options.text}\n`, { mode: 0o600 });
+      if (shell.kind === 'sh') writeFileSync(`${file}.run`, wrapper(file, shellLog(this.#paths, pane.id), shell.nonce), { mode: 0o600 });
+    } catch (error) {
+      throw asRefusal(error);
+    }
     const path = shell.kind === 'sh' ? `${file}.run` : file;
     // The blank keeps it out of the history of shells that are told to.
     const line = ` ${shell.kind === 'fish' ? 'source' : '.'} ${quoted(path)}`;

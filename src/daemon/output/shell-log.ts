@@ -50,7 +50,9 @@ export class ShellLog {
       return null;
     }
     try {
-      const { size } = fstatSync(fd);
+      const stat = fstatSync(fd);
+      const { size } = stat;
+      if (!stat.isFile()) return null;
       if (size < this.#position) this.#position = 0;
       const bytes = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size - this.#position));
       const length = readSync(fd, bytes, 0, bytes.length, this.#position);
