@@ -1,5 +1,5 @@
 # Tells ai-session where each command of an interactive bash begins and ends. It is bash's --init-file, so it reads the user's files too.
-# What it tells, and where, stands in src/daemon/output/shell-integration.ts.
+# What it tells, and where, stands in src/daemon/session/shell-integration.ts.
 #
 # From bash 5.1 on, no command of ours runs in the user's shell. Both hooks are expansions: the words of a loop that has no rounds, and a
 # prompt string. Arithmetic in them keeps the few numbers there are; the rest happens in a child, which may change any option, trap or variable

@@ -1,5 +1,5 @@
 # Tells ai-session where each command of an interactive fish begins and ends. Sourced by --init-command, so after the user's files. What is
-# told, and where, stands in src/daemon/output/shell-integration.ts.
+# told, and where, stands in src/daemon/session/shell-integration.ts.
 #
 # fish keeps $status and $pipestatus from what functions on events do. It has no clock, so times are empty.
 

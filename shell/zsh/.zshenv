@@ -1,6 +1,6 @@
 # Tells ai-session where each command of an interactive zsh begins and ends. ZDOTDIR leads here and is given back before anything of the
 # user's is read, so zsh finds their other files by itself, and their code finds ZDOTDIR as it was. What is told, and where, stands in
-# src/daemon/output/shell-integration.ts.
+# src/daemon/session/shell-integration.ts.
 
 if (( ${+AI_SESSION_SHELL_ZDOTDIR} )); then
   ZDOTDIR=$AI_SESSION_SHELL_ZDOTDIR
