@@ -17,7 +17,7 @@ typeset -gi +x __ai_session_is=0 __ai_session_number=0
 
 __ai_session_preexec() { # LINE
   {
-    builtin emulate -L zsh -o localtraps -o noerrexit -o noerrreturn -o noxtrace -o nowarncreateglobal && builtin trap - DEBUG ZERR
+    builtin emulate -L zsh && builtin trap - DEBUG ZERR
     __ai_session_is=2
     (( __ai_session_number += 1 ))
     __ai_session_append start $__ai_session_number "${(%):-%D{%s.%6.\}}" "$PWD" "${1[1,8192]}"
@@ -30,7 +30,7 @@ __ai_session_preexec() { # LINE
 __ai_session_precmd() {
   {
     builtin local __ai_session_status=$?
-    builtin emulate -L zsh -o localtraps -o noerrexit -o noerrreturn -o noxtrace -o nowarncreateglobal && builtin trap - DEBUG ZERR
+    builtin emulate -L zsh && builtin trap - DEBUG ZERR
     if (( __ai_session_is == 2 )); then
       __ai_session_is=1
       __ai_session_append end $__ai_session_number "${(%):-%D{%s.%6.\}}" $__ai_session_status "$PWD"
@@ -45,7 +45,7 @@ __ai_session_precmd() {
 # The last of them.
 __ai_session_prompt() {
   {
-    builtin emulate -L zsh -o localtraps -o noerrexit -o noerrreturn -o noxtrace -o nowarncreateglobal && builtin trap - DEBUG ZERR
+    builtin emulate -L zsh && builtin trap - DEBUG ZERR
     if (( __ai_session_is == 0 )); then
       __ai_session_is=1
       __ai_session_append ready "${(%):-%D{%s.%6.\}}" $$ "$PWD"

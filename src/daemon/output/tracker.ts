@@ -199,6 +199,8 @@ export class Tracker {
       to: null,
     };
     this.onBegin(this.#running);
+    // A blank before it is how people ask shells to forget a line.
+    if (this.#running.by === 'person' && this.#running.text?.startsWith(' ')) this.#running.text = null;
     this.#keep(this.#running);
     this.#news('started', this.#running);
   }

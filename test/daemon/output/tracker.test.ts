@@ -137,6 +137,15 @@ test('the next daemon reads on where this one was killed', () => {
   expect(told).toEqual(['started 1 one null', 'finished 1 one 7', 'started 2 two null', 'finished 2 two 9']);
 });
 
+test('a line that begins with a blank is kept out, as shells keep it out of their history', () => {
+  const { open, mark, write, told } = shell();
+  const tracker = open();
+  write(start(1, ' secret --token=x'), end(1, 0));
+  for (const letter of ['C', 'D', 'A'] as const) tracker.hearMark(mark(letter));
+  expect(told).toEqual(['started 1 null null', 'finished 1 null 0']);
+  expect(readFileSync(join(folder, 'history.log'), 'utf8')).not.toContain('secret');
+});
+
 test('what others write into the log is passed over', () => {
   const { open, mark, write, told } = shell();
   const tracker = open();
