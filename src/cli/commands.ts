@@ -75,6 +75,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'wait until a program prints something, changes its screen, pauses or ends',
     load: () => import('./commands/wait.ts'),
   },
+  {
+    name: 'explain',
+    aliases: [],
+    summary: 'say what a session is doing, and how that is known',
+    load: () => import('./commands/explain.ts'),
+  },
   { name: 'read', aliases: [], summary: 'print what came since a cursor, and a new cursor', load: () => import('./commands/read.ts') },
   { name: 'screen', aliases: [], summary: 'print the visible screen', load: () => import('./commands/screen.ts') },
   { name: 'version', aliases: [], summary: 'print the versions of client and daemon', load: () => import('./commands/version.ts') },

@@ -17,6 +17,8 @@ export interface Paths {
   snapshots: string;
   metadata: string;
   config: string;
+  /** The user's own rules for agents. */
+  agents: string;
 }
 
 export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
@@ -34,6 +36,7 @@ export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
     snapshots: join(home, 'snapshots'),
     metadata: join(home, 'metadata'),
     config: join(home, 'config.yaml'),
+    agents: join(home, 'agents'),
   };
 }
 

@@ -28,6 +28,7 @@ import { Restoring } from './session/restoring.ts';
 import { screenPurpose } from './session/saved-screen.ts';
 import { Sessions } from './session/sessions.ts';
 import { Snapshots } from './session/snapshots.ts';
+import { Statuses } from './status/statuses.ts';
 import type { Handlers } from './subsystem.ts';
 import { Waiting } from './waiting/waiting.ts';
 
@@ -49,6 +50,7 @@ export class Daemon implements AsyncDisposable {
   readonly #codec: Codec;
   readonly #restoring: Restoring;
   readonly #commands: Commands;
+  readonly #statuses: Statuses;
   readonly #history: History;
   readonly #encryption: Encryption;
   readonly #waiting: Waiting;
@@ -113,6 +115,7 @@ export class Daemon implements AsyncDisposable {
     });
     this.#restoring = new Restoring({ sessions: this.#sessions, log, vault, emit, snapshots, settings });
     this.#commands = new Commands({ sessions: this.#sessions, archive, paths, vault, log, emit });
+    this.#statuses = new Statuses({ sessions: this.#sessions, commands: this.#commands, paths, log, emit });
     this.#history = new History({ sessions: this.#sessions, archive, paths, settings, vault, log });
     this.#encryption = new Encryption({
       paths,
@@ -122,7 +125,13 @@ export class Daemon implements AsyncDisposable {
       blobsOf: (session, pane) => ({ 'screen.vt': screenPurpose(session, pane), 'launch.json': launchPurpose(session) }),
       purposeOf: (session, pane) => journalPlace({ folder: '', session, pane }).purpose,
     });
-    this.#waiting = new Waiting({ sessions: this.#sessions, history: this.#history, commands: this.#commands, log });
+    this.#waiting = new Waiting({
+      sessions: this.#sessions,
+      history: this.#history,
+      commands: this.#commands,
+      statuses: this.#statuses,
+      log,
+    });
     const handlers: Handlers = {
       ...this.#sessions.calls,
       ...this.#restoring.calls,
@@ -131,6 +140,7 @@ export class Daemon implements AsyncDisposable {
       ...this.#commands.calls,
       ...this.#encryption.calls,
       ...this.#waiting.calls,
+      ...this.#statuses.calls,
       'daemon.status': () => this.#status(),
       'daemon.ping': () => ({}),
       'daemon.stop': ({ killSessions, replace }) => this.#stop(killSessions, replace),
@@ -178,6 +188,7 @@ export class Daemon implements AsyncDisposable {
     this.#emit({ event: 'daemon.stopping', because: 'asked to' });
     // They would not be answered in the time that there is.
     await this.#waiting[Symbol.asyncDispose]();
+    await this.#statuses[Symbol.asyncDispose]();
     await this.#server.drain(DRAIN_MS);
     this.#server.closeDoor();
     if (this.#collecting) clearInterval(this.#collecting);
@@ -227,7 +238,7 @@ export class Daemon implements AsyncDisposable {
       startedAt: this.#startedAt,
       sessions: this.#sessions.all.length,
       connections: this.#server.connections,
-      problems: this.#settings.now.problems,
+      problems: [...this.#settings.now.problems, ...this.#statuses.problems],
       history: {
         codec: this.#codec.name,
         isEncrypted: this.#journals.vault?.isOn ?? false,

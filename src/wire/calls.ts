@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { STATUSES } from './pane-status.ts';
+import { STATUS_CALLS } from './status-calls.ts';
 import { WAIT_CALLS } from './wait-calls.ts';
 
 /**
@@ -327,6 +329,7 @@ export const CALLS = {
   }),
   'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
   ...WAIT_CALLS,
+  ...STATUS_CALLS,
 };
 
 export type CallName = keyof typeof CALLS;
@@ -375,6 +378,8 @@ function sessionInfo() {
     createdAt: z.number(),
     activeAt: z.number(),
     endedAt: z.number().nullable(),
+    /** What it is doing, by what it shows and says. Absent where the daemon is older. */
+    state: z.object({ status: z.enum(STATUSES), because: z.string(), since: z.number() }).optional(),
   });
 }
 
@@ -464,7 +469,7 @@ function daemonStatus() {
     startedAt: z.number(),
     sessions: z.number(),
     connections: z.number(),
-    /** What is wrong with the settings, in sentences. */
+    /** What is wrong with the settings and with the rules for agents, in sentences. */
     problems: z.array(z.string()),
     /** What is kept of what programs print. Absent where the daemon is older. */
     history: z

@@ -1,3 +1,5 @@
+import type { Status } from './pane-status.ts';
+
 /** What happened, numbered and in the past tense. A client ignores the ones it does not know. */
 export type Event = { seq: number; at: number } & EventBody;
 
@@ -34,6 +36,10 @@ export type EventBody =
       exitCode: number | null;
       durationMs: number;
     }
+  /** It does something else now; `since` in milliseconds since 1970. */
+  | { event: 'pane.status'; session: string; name: string; status: Status; because: string; since: number }
+  /** It waits for its human. */
+  | { event: 'agent.waiting'; session: string; name: string; because: string; since: number }
   | { event: 'session.removed'; session: string; name: string }
   | { event: 'client.attached'; session: string; name: string; stream: number; readOnly: boolean }
   | { event: 'client.detached'; session: string; name: string; stream: number; because: string };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { STATUSES } from './pane-status.ts';
 
 /** Waiting for what a program does, and reading what it printed: what an agent does all day. */
 export const WAIT_CALLS = {
@@ -18,6 +19,7 @@ export const WAIT_CALLS = {
             z.object({ is: z.literal('change') }),
             z.object({ is: z.literal('prompt') }),
             z.object({ is: z.literal('command') }),
+            z.object({ is: z.literal('state'), status: z.enum(STATUSES) }),
           ]),
         )
         .min(1)

@@ -15,6 +15,7 @@ test('everything lies below AI_SESSION_HOME', () => {
     snapshots: '/h/snapshots',
     metadata: '/h/metadata',
     config: '/h/config.yaml',
+    agents: '/h/agents',
   });
 });
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { Argument, Command, type Option } from 'commander';
 import type { SessionInfo } from '../../wire/calls.ts';
+import { STATUSES as STATUSES_OF_PANES } from '../../wire/pane-status.ts';
 import { COMMANDS } from '../commands.ts';
 import { print, UsageError } from '../output.ts';
 
@@ -61,7 +62,17 @@ const VALUES: Record<string, Kind> = {
   '--status': STATUSES,
   '--format': ['table', 'json', 'csv'],
   '--to': ['foreground', 'group', 'program'],
-  '--for': ['exit', 'idle', 'idle=', 'text=', 'regex=', 'prompt', 'command', 'change'],
+  '--for': [
+    'exit',
+    'idle',
+    'idle=',
+    'text=',
+    'regex=',
+    'prompt',
+    'command',
+    'change',
+    ...STATUSES_OF_PANES.map((status) => `state=${status}`),
+  ],
 };
 
 const SIGNALS = Object.keys(constants.signals).map((name) => name.replace(/^SIG/, ''));

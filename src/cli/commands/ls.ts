@@ -56,13 +56,14 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-const COLUMNS = ['NAME', 'ID', 'STATUS', 'COMMAND', 'CWD', 'SIZE', 'CLIENTS', 'AGE', 'ACTIVE'];
+const COLUMNS = ['NAME', 'ID', 'STATUS', 'STATE', 'COMMAND', 'CWD', 'SIZE', 'CLIENTS', 'AGE', 'ACTIVE'];
 
 function table(sessions: readonly SessionInfo[], now: number): string[] {
   const lines = sessions.map((session) => [
     plain(session.name),
     session.id,
     statusOf(session),
+    session.state?.status ?? '-',
     clip(plain(session.command.join(' ')), 32),
     clipStart(plain(shortFolder(session.cwd)), 36),
     `${session.cols}x${session.rows}`,
@@ -76,7 +77,12 @@ function table(sessions: readonly SessionInfo[], now: number): string[] {
   return [
     row(COLUMNS, (text) => style('dim', text)),
     ...lines.map((line, n) =>
-      row(line, (text, i) => (i === 0 ? style('bold', text) : i === 2 ? style(colourOf(sessions[n]!), text) : text)),
+      row(line, (text, i) => {
+        const { [n]: session } = sessions;
+        if (i === 0) return style('bold', text);
+        if (i === 2) return style(colourOf(session!), text);
+        return i === 3 && session!.state?.status === 'waiting' ? style('yellow', text) : text;
+      }),
     ),
   ];
 }
@@ -119,8 +125,9 @@ function width(text: string): number {
 
 function fill(template: string, session: SessionInfo): string {
   return template.replace(/\{(\w+)\}/g, (_, name: string) => {
-    if (!Object.hasOwn(session, name)) throw new UsageError(`A session has no "{${name}}". It has: ${Object.keys(session).join(', ')}.`);
-    const value = session[name as keyof SessionInfo];
+    const facts = { ...session, state: session.state?.status ?? null };
+    if (!Object.hasOwn(facts, name)) throw new UsageError(`A session has no "{${name}}". It has: ${Object.keys(facts).join(', ')}.`);
+    const value = facts[name as keyof SessionInfo];
     return plain(Array.isArray(value) ? value.join(' ') : String(value ?? ''));
   });
 }
@@ -143,8 +150,9 @@ function printCsv(sessions: readonly SessionInfo[]): void {
     'createdAt',
     'activeAt',
   ] as const;
-  print(fields.join(','));
-  for (const session of sessions) print(fields.map((field) => csv(session[field])).join(','));
+  // Columns are only ever added at the end.
+  print([...fields, 'state'].join(','));
+  for (const session of sessions) print([...fields.map((field) => csv(session[field])), csv(session.state?.status ?? null)].join(','));
 }
 
 /** RFC 4180. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CallParams, CallResult } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
+import { STATUSES } from '../../wire/pane-status.ts';
 import { EXIT } from '../exit-codes.ts';
 import { plain, print, printJson, say, style, UsageError } from '../output.ts';
 import { withDaemon, withTarget } from '../session.ts';
@@ -41,6 +42,8 @@ Conditions:
   regex=RE     it prints a line that this JavaScript regular expression matches
   prompt       its shell is at the prompt (bash, zsh, fish)
   command      a command has ended in its shell; --json has its exit code in "matched"
+  state=S      it does this, now or later: ${STATUSES.slice(0, 6).join(', ')},
+               ${STATUSES.slice(6).join(', ')}; see "ai-session explain"
   change       the visible screen is another one; the cursor's place and blinking do not count
 
 Only what is printed from now on counts, or after the cursor that "wait --json", "read" and "screen --json" print. Text is what a person
@@ -53,7 +56,9 @@ async function run(names: string[], options: Options): Promise<void> {
   const sessions = options.target === undefined ? names : [options.target, ...names];
   if (sessions.length === 0) throw new UsageError('Wait for which session? Name it, or list them with: ai-session ls');
   if (options.for.length === 0)
-    throw new UsageError('Wait for what? Use --for exit, idle, text=STR, regex=RE, prompt, command or change: ai-session help wait');
+    throw new UsageError(
+      'Wait for what? Use --for exit, idle, text=STR, regex=RE, prompt, command, state=S or change: ai-session help wait',
+    );
   if (options.any && options.all) throw new UsageError('--any and --all: give one of them.');
   const { timeout } = options;
   const result = await wait({
@@ -102,7 +107,12 @@ function condition(text: string): Params['conditions'][number] {
   if (is === 'idle') throw new UsageError(`"${text}": idle takes whole milliseconds, as in idle=500.`);
   if (is === 'text' && value !== undefined) return { is, text: value };
   if (is === 'regex' && value !== undefined) return { is, pattern: value };
-  throw new UsageError(`"${text}" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE, prompt, command or change.`);
+  if (is === 'state' && value !== undefined) {
+    const status = STATUSES.find((known) => known === value);
+    if (!status) throw new UsageError(`"${value}" is no state: use ${STATUSES.join(', ')}.`);
+    return { is, status };
+  }
+  throw new UsageError(`"${text}" cannot be waited for: use exit, idle, idle=MS, text=STR, regex=RE, prompt, command, state=S or change.`);
 }
 
 function seconds(text: string): number {

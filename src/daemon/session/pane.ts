@@ -65,6 +65,8 @@ export class Pane {
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
   readonly #onWritten = new Set<WrittenListener>();
+  /** Called when a person or a program has typed; what terminals answer by themselves does not count. */
+  onTyped: () => void = () => {};
   #untold: { title?: string; hasRung?: boolean } = {};
   #telling: NodeJS.Immediate | null = null;
   activeAt: number;
@@ -247,6 +249,7 @@ export class Pane {
     this.journal?.typed(bytes.length);
     this.#typedBytes += bytes.length;
     pty.write(bytes);
+    if (isTyping(bytes)) this.onTyped();
   }
 
   /** Resize, subscribe and snapshot in one step: every byte is in the snapshot or after it. */

@@ -56,6 +56,10 @@ export class Session {
   /** Its shell says where a command begins or ends. */
   onMark: (mark: Mark) => void = () => {};
   onEnded: () => void = () => {};
+  /** Its program runs and is ours: it was started, or taken back from its holder. */
+  onRunning: () => void = () => {};
+  /** What it is doing, where somebody knows. */
+  doing: () => SessionInfo['state'] = () => undefined;
   /** When somebody last made or attached to it: `attach` without a name takes the latest. */
   lastUsed: number;
 
@@ -100,6 +104,7 @@ export class Session {
       createdAt: facts.createdAt,
       activeAt: pane.activeAt,
       endedAt: facts.endedAt,
+      state: this.doing(),
     };
   }
 

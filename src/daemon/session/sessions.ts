@@ -412,6 +412,7 @@ export class Sessions implements Subsystem<SessionCalls> {
     session.facts.pidIdentity = processIdentity(pty.pid);
     session.pane.running(pty);
     session.trySave();
+    session.onRunning();
     // It may have ended before we knew it had begun.
     if (session.isEnded) this.#letHolderGo(session);
   }

@@ -1,8 +1,9 @@
+import type { Status } from '../../wire/pane-status.ts';
 import { type Claim, claimsOf, isShellAtPrompt, keyOf, type Silent } from './claims.ts';
 import { doubt, type Standing } from './doubt.ts';
 import type { Evidence } from './evidence.ts';
 import type { Rules } from './rules.ts';
-import { type Because, SOURCES, type Source, type Status } from './status.ts';
+import { type Because, SOURCES, type Source } from './status.ts';
 
 export interface Decision {
   status: Status;

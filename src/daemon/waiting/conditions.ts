@@ -6,6 +6,7 @@ import { writeCursor } from './cursor.ts';
 import { Finder, type Pattern } from './finder.ts';
 import { regexPattern, textPattern } from './pattern.ts';
 import { type ShellOf, untilCommand, untilPrompt } from './shell-conditions.ts';
+import { type DoingOf, untilState } from './state-condition.ts';
 import { withinTime } from './within-time.ts';
 
 type Asked = CallInput<'pane.wait'>['conditions'][number];
@@ -14,7 +15,7 @@ type Asked = CallInput<'pane.wait'>['conditions'][number];
 const REGEX_LIMIT_MS = 250;
 
 /** Throws WireError for a pattern that cannot be. */
-export function conditionOf(asked: Asked, shellOf: ShellOf): Condition {
+export function conditionOf(asked: Asked, { shellOf, doingOf }: { shellOf: ShellOf; doingOf: DoingOf }): Condition {
   switch (asked.is) {
     case 'exit':
       return { name: 'exit', begin: untilExit };
@@ -41,6 +42,8 @@ export function conditionOf(asked: Asked, shellOf: ShellOf): Condition {
       return { name: 'prompt', begin: (scene) => untilPrompt(scene, shellOf) };
     case 'command':
       return { name: 'command', begin: (scene) => untilCommand(scene, shellOf) };
+    case 'state':
+      return { name: `state=${asked.status}`, begin: (scene) => untilState(scene, asked.status, doingOf) };
     default: {
       const never: never = asked;
       return never;

@@ -5,6 +5,7 @@ import type { History } from '../history/history.ts';
 import type { Commands } from '../output/commands.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
+import type { Statuses } from '../status/statuses.ts';
 import type { Caller, Handlers, Subsystem } from '../subsystem.ts';
 import { highlightedSpans, picture } from '../terminal/picture.ts';
 import { conditionOf } from './conditions.ts';
@@ -20,6 +21,7 @@ export interface WaitingParts {
   sessions: Sessions;
   history: History;
   commands: Commands;
+  statuses: Statuses;
   log: Log;
 }
 
@@ -48,7 +50,9 @@ export class Waiting implements Subsystem<WaitCalls> {
 
   async #wait(params: CallInput<'pane.wait'>, { gone }: Caller): Promise<WaitResult> {
     const { all, timeoutMs } = params;
-    const conditions = params.conditions.map((asked) => conditionOf(asked, (pane) => this.#parts.commands.shellOf(pane)));
+    const { commands, statuses } = this.#parts;
+    const sources = { shellOf: (pane: string) => commands.shellOf(pane), doingOf: (pane: string) => statuses.of(pane) };
+    const conditions = params.conditions.map((asked) => conditionOf(asked, sources));
     const sessions = [...new Set(params.sessions.map((name) => this.#parts.sessions.find(name)))];
     const marks = marksOf(sessions, params.after.map(readCursor));
     const began = performance.now();

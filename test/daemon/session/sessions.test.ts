@@ -288,6 +288,14 @@ test('events tell a session’s life in order', async () => {
     { event: 'session.renamed', session: session.id, name: 'b', from: 'a' },
     { event: 'client.detached', session: session.id, name: 'b', stream: 1, because: 'detached' },
     { event: 'session.ended', session: session.id, name: 'b', status: 'exited', exitCode: null, signal: 'SIGHUP' },
+    {
+      event: 'pane.status',
+      session: session.id,
+      name: 'b',
+      status: 'failed',
+      because: 'the program was ended by SIGHUP',
+      since: expect.any(Number),
+    },
   ]);
 });
 

@@ -1,0 +1,84 @@
+import type { Log } from '../../base/log.ts';
+import type { Paths } from '../../config/paths.ts';
+import type { EventBody } from '../../wire/events.ts';
+import type { Commands } from '../output/commands.ts';
+import type { Session } from '../session/session.ts';
+import type { Sessions } from '../session/sessions.ts';
+import type { Handlers, Subsystem } from '../subsystem.ts';
+import type { Decision } from './decide.ts';
+import { PaneStatus } from './pane-status.ts';
+import { readRules } from './rule-files.ts';
+
+export interface StatusesParts {
+  sessions: Sessions;
+  commands: Commands;
+  paths: Paths;
+  log: Log;
+  emit(event: EventBody): void;
+}
+
+/** Knows what every pane is doing, and tells when it changes. */
+export class Statuses implements Subsystem<'pane.explain'> {
+  readonly #parts: StatusesParts;
+  readonly #bySession = new WeakMap<Session, PaneStatus>();
+  /** What is wrong with the files of rules, in sentences. */
+  readonly problems: string[];
+
+  constructor(parts: StatusesParts) {
+    const { sessions, commands, paths, log } = parts;
+    this.#parts = parts;
+    const { rules, problems } = readRules(paths.agents);
+    this.problems = problems;
+    for (const problem of problems) log.warn('a rule for agents was not taken', { problem });
+    sessions.onAssembled.add((session) => {
+      const status = new PaneStatus({
+        session,
+        rules,
+        shellOf: () => commands.shellOf(session.pane.id),
+        log,
+        changed: (decision) => this.#tell(session, decision),
+      });
+      this.#bySession.set(session, status);
+      session.onRunning = () => status.begin();
+      session.doing = () => {
+        const { status: word, because, since } = status.decision;
+        return { status: word, because: because.text, since };
+      };
+    });
+  }
+
+  readonly calls: Pick<Handlers, 'pane.explain'> = {
+    'pane.explain': ({ session: target }) => {
+      const session = this.#parts.sessions.find(target);
+      const { decision, agent, considered } = this.#bySession.get(session)!.explain();
+      const { status, because, since, recheckAt } = decision;
+      return {
+        session: session.facts.id,
+        name: session.facts.name,
+        pane: session.pane.id,
+        status,
+        because,
+        since,
+        recheckAt,
+        agent,
+        considered,
+      };
+    },
+  };
+
+  /** What a pane is doing; null for one that is in no list any more. */
+  of(pane: string): PaneStatus | null {
+    const session = this.#parts.sessions.all.find((each) => each.pane.id === pane);
+    return (session && this.#bySession.get(session)) ?? null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#parts.sessions.all) this.#bySession.get(session)?.[Symbol.dispose]();
+  }
+
+  #tell({ facts }: Session, { status, because: { text: because }, since }: Decision): void {
+    const about = { session: facts.id, name: facts.name, because, since };
+    this.#parts.emit({ event: 'pane.status', ...about, status });
+    if (status === 'waiting') this.#parts.emit({ event: 'agent.waiting', ...about });
+  }
+}
