@@ -36,7 +36,8 @@ const call = (message: unknown) => encodeJson(message);
 
 test.each([
   ['a length of 4 GiB', [HELLO, length(0xffffffff)], 'frame of 4294967295 bytes'],
-  ['a length of 100 MB', [HELLO, length(100_000_000), Buffer.alloc(1 << 20)], 'frame of 100000000 bytes'],
+  // No more than a socket takes: a sender whose write fails may not hear why.
+  ['a length of 100 MB', [HELLO, length(100_000_000), Buffer.alloc(1 << 16)], 'frame of 100000000 bytes'],
   ['a length of nothing', [HELLO, length(0)], 'frame of 0 bytes'],
   ['an unknown kind', [HELLO, length(2, 77), 'x'], 'frame of unknown kind 77'],
   ['invalid UTF-8', [HELLO, length(4), Buffer.from([0x22, 0xff, 0x22])], 'frame is not JSON'],

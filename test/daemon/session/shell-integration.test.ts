@@ -96,7 +96,7 @@ function eachShell(kinds: readonly Kind[], title: string, body: (kind: Kind, rig
 }
 
 /** The files for bash as an older bash reads them, which finds all that it needs in a newer one. */
-function asOlderBash(rig: ShellRig, version: '5.0' | '4.3'): string {
+function asOlderBash(rig: ShellRig): string {
   const folder = join(rig.root, 'shell');
   cpSync(SHELL_FOLDER, folder, { recursive: true });
   const edit = (file: string, from: string, to: string) => {
@@ -105,12 +105,11 @@ function asOlderBash(rig: ShellRig, version: '5.0' | '4.3'): string {
     writeFileSync(join(folder, file), text.replace(from, to));
   };
   edit('bash.sh', '< 501', '< 999');
-  if (version === '4.3') edit('bash-before-5.1.sh', '>= 404', '>= 999');
   return folder;
 }
 
 /** Types all that, and compares the whole log and all marks. */
-async function tellsOfEachCommand(kind: Kind, rig: ShellRig, folder = SHELL_FOLDER, isUntold = (_: string) => false): Promise<void> {
+async function tellsOfEachCommand(kind: Kind, rig: ShellRig, folder = SHELL_FOLDER): Promise<void> {
   rig.writeRc(kind);
   rig.write('sub/file', '');
   const shell = await rig.start([kind], { folder });
@@ -138,7 +137,7 @@ async function tellsOfEachCommand(kind: Kind, rig: ShellRig, folder = SHELL_FOLD
   expects('no-such-command', 127);
   for (const [line, status] of TYPED[kind]) {
     await shell.enter(line);
-    if (!isUntold(line)) expects(line, status);
+    expects(line, status);
   }
   await shell.startsReading();
   shell.terminal.type('\x03');
@@ -176,12 +175,7 @@ async function tellsOfEachCommand(kind: Kind, rig: ShellRig, folder = SHELL_FOLD
 describe('every command', () => {
   eachShell(KINDS, 'tells of each command, its text, status and directory', tellsOfEachCommand);
 
-  eachShell(['bash'], '5.0 does so in its way', (kind, rig) => tellsOfEachCommand(kind, rig, asOlderBash(rig, '5.0')));
-
-  // Its DEBUG trap is not run for these two.
-  eachShell(['bash'], '4.3 does so for all but subshells and the definitions of functions', (kind, rig) =>
-    tellsOfEachCommand(kind, rig, asOlderBash(rig, '4.3'), (line) => /^\(|^f\(\)/.test(line)),
-  );
+  eachShell(['bash'], '5.0 does so in its way', (kind, rig) => tellsOfEachCommand(kind, rig, asOlderBash(rig)));
 
   eachShell(KINDS, 'escapes what would break a line, and cuts what is long', async (kind, rig) => {
     const folder = 'tab\tnew\nline\u001b[1m\\n\u007f';
@@ -270,7 +264,7 @@ describe('what is the user\u2019s stays', () => {
 
   eachShell(['bash'], '5.0 hands on $? and $_ to prompt commands', async (kind, rig) => {
     rig.writeRc(kind, `PROMPT_COMMAND='echo "[$? $_]"'`);
-    const shell = await rig.start([kind], { folder: asOlderBash(rig, '5.0') });
+    const shell = await rig.start([kind], { folder: asOlderBash(rig) });
     await shell.prompts();
     await shell.enter('false');
     await shell.enter('echo a b');
