@@ -8,4 +8,6 @@ export const EXIT = {
   denied: 5,
   /** As timeout(1) says it. */
   timedOut: 124,
+  /** It goes on or never began, and there is no exit code to give. */
+  notFinished: 125,
 } as const;

@@ -58,6 +58,16 @@ export function wholeNumber(what: string, { min, max }: { min: number; max: numb
   };
 }
 
+/** Milliseconds of a timeout that is given in seconds. */
+export function timeoutMs({ maxSeconds }: { maxSeconds: number }): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+(\.\d+)?$/.test(text) || value > maxSeconds)
+      throw new UsageError(`The timeout "${text}" is not a number of seconds from 0 to ${maxSeconds}.`);
+    return Math.round(value * 1000);
+  };
+}
+
 /** Bytes as a person says them. */
 export function megabytes(bytes: number): string {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;

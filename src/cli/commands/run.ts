@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { shellWord } from '../../base/shell-word.ts';
 import type { CallResult } from '../../wire/calls.ts';
+import { EXIT } from '../exit-codes.ts';
 import { plain, printJson, say, UsageError } from '../output.ts';
-import { wholeNumber, withDaemon, withTarget } from '../session.ts';
+import { timeoutMs, wholeNumber, withDaemon, withTarget } from '../session.ts';
 
 interface Options {
   target?: string;
@@ -16,10 +18,6 @@ interface Options {
   json?: boolean;
 }
 
-/** As timeout(1) says it. */
-const TIMED_OUT = 124;
-/** It goes on or never began, and there is no exit code to give. */
-const NOT_FINISHED = 125;
 /** About what a token is of output like this. */
 const BYTES_PER_TOKEN = 4;
 
@@ -27,7 +25,7 @@ export function define(command: Command, argv: string[]): void {
   withTarget(command)
     .usage('[NAME] [options] -- COMMAND ARG...')
     .argument('[name]', 'the session whose shell is to run it; without one it gets a session to itself, with no shell')
-    .option('--timeout <seconds>', 'answer after so long, whatever it does', seconds)
+    .option('--timeout <seconds>', 'answer after so long, whatever it does', timeoutMs({ maxSeconds: 604_800 }))
     .option('--interrupt', 'at the timeout, interrupt it (Ctrl-C)')
     .option('--queue', 'wait for what runs in the shell, instead of being refused')
     .option('--fresh', 'no session, no shell: as without NAME')
@@ -41,7 +39,7 @@ export function define(command: Command, argv: string[]): void {
 In a session the command runs in its live shell: what it changes (cd, export, functions) stays. One argument is a line of shell, several are
 a program and its arguments; "-" reads a script from standard input.
 
-Exits with the command's own code; ${TIMED_OUT}: the time was over; ${NOT_FINISHED}: it did not begin, or it waits for a person.`,
+Exits with the command's own code; ${EXIT.timedOut}: the time was over; ${EXIT.notFinished}: it did not begin, or it waits for a person.`,
     )
     .action((name: string | undefined, options: Options) => run(name, options, argv));
 }
@@ -76,12 +74,7 @@ async function run(operand: string | undefined, options: Options, argv: string[]
 
 function textOf(argv: readonly string[], { shell }: Options): string {
   if (argv.length === 1 && argv[0] === '-') return readFileSync(0, 'utf8');
-  return shell || argv.length === 1 ? argv.join(' ') : argv.map(quoted).join(' ');
-}
-
-/** As every shell reads it alike: in fish a backslash means something between single quotes too. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/[\\']/g, "'\\$&'")}'`;
+  return shell || argv.length === 1 ? argv.join(' ') : argv.map(shellWord).join(' ');
 }
 
 function tell(result: CallResult<'command.run'>): void {
@@ -96,15 +89,7 @@ function tell(result: CallResult<'command.run'>): void {
 }
 
 function exitCodeOf({ status, exitCode }: CallResult<'command.run'>): number {
-  if (status === 'timed_out') return TIMED_OUT;
-  if (status === 'finished' || status === 'shell_exited') return exitCode ?? NOT_FINISHED;
-  return NOT_FINISHED;
-}
-
-/** Milliseconds of a number of seconds. */
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value > 86_400 * 7)
-    throw new UsageError(`The timeout "${text}" is not a number of seconds from 0 to 604800.`);
-  return Math.round(value * 1000);
+  if (status === 'timed_out') return EXIT.timedOut;
+  if (status === 'finished' || status === 'shell_exited') return exitCode ?? EXIT.notFinished;
+  return EXIT.notFinished;
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { EXIT } from '../exit-codes.ts';
 import { plain, print, printJson, say, UsageError } from '../output.ts';
-import { takeTarget, withDaemon, withTarget } from '../session.ts';
+import { takeTarget, timeoutMs, withDaemon, withTarget } from '../session.ts';
 
 interface Options {
   target?: string;
@@ -15,7 +15,7 @@ export function define(command: Command): void {
     .usage('NAME TEXT [options]')
     .argument('[name]', 'the session')
     .argument('[text]', 'a prompt, of any number of lines; "-" reads it from standard input')
-    .option('--timeout <seconds>', 'how long to wait for an effect of Enter (default 5)', seconds)
+    .option('--timeout <seconds>', 'how long to wait for an effect of Enter (default 5)', timeoutMs({ maxSeconds: 3600 }))
     .option('--json', 'print the outcome as JSON')
     .addHelpText(
       'after',
@@ -44,11 +44,4 @@ async function run(name: string | undefined, text: string | undefined, options: 
     say(`[stalled: ${plain(result.evidence)}]`);
   }
   if (result.outcome === 'stalled') process.exitCode = EXIT.failure;
-}
-
-/** Milliseconds of a number of seconds. */
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value > 3600) throw new UsageError(`The timeout "${text}" is not a number of seconds from 0 to 3600.`);
-  return Math.round(value * 1000);
 }

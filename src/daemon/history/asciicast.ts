@@ -1,4 +1,5 @@
 import type { Entry } from '../persistence/journal/entry.ts';
+import { markPattern } from '../terminal/marks.ts';
 import { gapNotice } from './gap-notice.ts';
 import { inPieces } from './pieces.ts';
 
@@ -66,7 +67,7 @@ function* jsonOf(entries: Iterable<Entry>, options: AsciicastOptions): Generator
 }
 
 /** What our shells say to us is for nobody else. One that is cut between two entries stays, which terminals do not show either. */
-const SHELL_MARK = /\x1b\]633;[ABCD](?:;\d{1,3})?;[\da-f]{24}\x07/g;
+const SHELL_MARK = new RegExp(markPattern('[\\da-f]{24}'), 'g');
 
 function headerOf(
   { title, command, env = {} }: AsciicastOptions,

@@ -10,6 +10,7 @@ import { readJournal } from '../persistence/journal/reader.ts';
 import type { SessionRecord } from '../persistence/records.ts';
 import type { Vault } from '../persistence/vault/vault.ts';
 import type { Archive, Archived } from '../session/archive.ts';
+import { writeCursor } from '../session/cursor.ts';
 import { journalPlace } from '../session/journal-place.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
@@ -131,7 +132,7 @@ export class Commands implements Subsystem<Calls> {
   }
 
   #forget(session: Session): void {
-    const followed = this.#of(session) ?? this.#followed.get(session.pane.id);
+    const followed = this.#of(session);
     this.#followed.delete(session.pane.id);
     followed?.tracker.ended();
   }
@@ -225,7 +226,7 @@ export class Commands implements Subsystem<Calls> {
       output: text,
       truncated,
       range: command && command.from !== null ? { pane: pane.id, from: command.from, to } : null,
-      cursor: `${pane.id}:${to}`,
+      cursor: writeCursor({ pane: pane.id, offset: to, picture: null }),
       warnings,
     };
   }
@@ -256,7 +257,7 @@ export class Commands implements Subsystem<Calls> {
       output: text,
       truncated,
       range,
-      cursor: `${pane.id}:${range.to}`,
+      cursor: writeCursor({ pane: pane.id, offset: range.to, picture: null }),
       warnings: [],
     };
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { shellWord } from '../../base/shell-word.ts';
 import type { Paths } from '../../config/paths.ts';
 import { WireError } from '../../wire/errors.ts';
 import { asRefusal } from '../session/refusals.ts';
@@ -106,7 +107,7 @@ export class Runner {
     }
     const path = shell.kind === 'sh' ? `${file}.run` : file;
     // The blank keeps it out of the history of shells that are told to.
-    const line = ` ${shell.kind === 'fish' ? 'source' : '.'} ${quoted(path)}`;
+    const line = ` ${shell.kind === 'fish' ? 'source' : '.'} ${shellWord(path)}`;
     let command: CommandRecord | null = null;
     let hasStarted = false;
     this.#typed = {
@@ -275,7 +276,7 @@ function expiry<T>(deadline: number, mine: Promise<T>, late: T): Promise<T> {
 
 /** What a shell that cannot be asked for anything is given to read: it tells for itself, as an integrated one does. */
 function wrapper(file: string, log: string, nonce: string): string {
-  const [where, text] = [quoted(log), quoted(file)];
+  const [where, text] = [shellWord(log), shellWord(file)];
   return [
     `{ printf 'start\\t${nonce}\\t1\\t\\t\\t\\n' >>${where}; } 2>/dev/null`,
     `printf '\\033]633;C;${nonce}\\007'`,
@@ -288,10 +289,6 @@ function wrapper(file: string, log: string, nonce: string): string {
     `(exit "$__ai_session_status")`,
     '',
   ].join('\n');
-}
-
-function quoted(path: string): string {
-  return /^[\w./@%+-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 function short(text: string): string {

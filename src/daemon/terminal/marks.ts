@@ -9,6 +9,11 @@ export interface Mark {
   end: number;
 }
 
+/** A mark as a regular expression, with letter and status; `nonce`: one, or an expression for any. */
+export function markPattern(nonce: string): string {
+  return `\\x1b\\]633;([ABCD])(?:;(\\d{1,3}))?;${nonce}\\x07`;
+}
+
 /**
  * Takes our shell integration's marks out of a pane's output: `ESC ] 633 ; letter [; status] ; nonce BEL`. Who watches never sees them, since
  * some terminals would act on them (VS Code's has the same ones). A program that prints such marks without the nonce, which no program is
@@ -22,7 +27,7 @@ export class MarkFilter {
 
   constructor(nonce: string) {
     if (!/^[\w-]{8,64}$/.test(nonce)) throw new Error('a nonce is 8 to 64 letters and digits');
-    this.#ours = new RegExp(`^\\x1b\\]633;([ABCD])(?:;(\\d{1,3}))?;${nonce}\\x07`);
+    this.#ours = new RegExp(`^${markPattern(nonce)}`);
     this.#limit = START.length + 'D;255;'.length + nonce.length + 1;
   }
 

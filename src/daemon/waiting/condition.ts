@@ -1,6 +1,6 @@
 import type { Entry } from '../persistence/journal/entry.ts';
+import type { Cursor } from '../session/cursor.ts';
 import type { Pane } from '../session/pane.ts';
-import type { Cursor } from './cursor.ts';
 import type { Found } from './finder.ts';
 
 /** One thing that can be waited for. It is begun once for each pane that is watched. */

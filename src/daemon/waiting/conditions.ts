@@ -1,8 +1,8 @@
 import type { CallInput } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
+import { writeCursor } from '../session/cursor.ts';
 import { picture } from '../terminal/picture.ts';
 import type { Condition, Scene, Watch } from './condition.ts';
-import { writeCursor } from './cursor.ts';
 import { Finder, type Pattern } from './finder.ts';
 import { regexPattern, textPattern } from './pattern.ts';
 import { type ShellOf, untilCommand, untilPrompt } from './shell-conditions.ts';

@@ -1,9 +1,9 @@
 import type { Entry } from '../persistence/journal/entry.ts';
 import { type JournalPlace, readJournal } from '../persistence/journal/reader.ts';
 import { endOf } from '../persistence/journal/tail.ts';
+import { type Cursor, writeCursor } from '../session/cursor.ts';
 import type { Session } from '../session/session.ts';
 import type { Condition, Scene, Watch } from './condition.ts';
-import { type Cursor, writeCursor } from './cursor.ts';
 import type { Found } from './finder.ts';
 
 /** Of one turn of the event loop, for what was printed before anybody asked. */

@@ -5,7 +5,7 @@ import type { History } from '../history/history.ts';
 import { type Line, LineAssembler } from '../history/lines.ts';
 import { type JournalPlace, journalEnd, readJournal } from '../persistence/journal/reader.ts';
 import { quote } from '../session/command-line.ts';
-import { checkCursor, readCursor, writeCursor } from './cursor.ts';
+import { checkCursor, readCursor, writeCursor } from '../session/cursor.ts';
 
 type Result = CallResult<'pane.read'>;
 

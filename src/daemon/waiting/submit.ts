@@ -1,9 +1,9 @@
 import type { CallInput, CallResult } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
+import { writeCursor } from '../session/cursor.ts';
 import type { Pane } from '../session/pane.ts';
 import type { Session } from '../session/session.ts';
 import { picture } from '../terminal/picture.ts';
-import { writeCursor } from './cursor.ts';
 
 /** A text has arrived when the program has shown something since, and has paused for so long. Slow programs draw in bursts. */
 const ARRIVED_MS = 120;
