@@ -79,13 +79,13 @@ test('of somebody who types on and on, nothing is lost while daemons are killed 
   puppet.print('here');
   await terminal.shows('here');
   let typed = 0;
-  const typing = setInterval(() => terminal.type(`${typed++};`), 10);
+  using typing = setInterval(() => terminal.type(`${typed++};`), 10);
   for (let n = 1; n <= 2; n++) {
     await kill((await rig.connect()).daemon.pid);
     await terminal.shows(() => count(terminal, LOST) === n);
     puppet.print(`\r\nkilled ${n}`);
     await terminal.shows(`killed ${n}`);
-    await rig.run(['daemon', 'restart']);
+    expect(await rig.run(['daemon', 'restart'])).toMatchObject({ code: 0, stderr: '' });
     await terminal.shows(() => count(terminal, REPLACED) === n);
     puppet.print(`\r\nreplaced ${n}`);
     await terminal.shows(`replaced ${n}`);

@@ -62,15 +62,19 @@ export class TestTerminal implements AsyncDisposable {
       typeof wanted === 'function' ? wanted : () => (typeof wanted === 'string' ? this.text.includes(wanted) : wanted.test(this.text));
     if (isShown()) return;
     await new Promise<void>((resolve, reject) => {
-      const check = () => {
-        if (isShown()) {
-          this.#waiting.delete(check);
-          resolve();
-        } else if (this.#ended)
-          reject(
-            new Error(`the program ended (${JSON.stringify(this.#ended)}) and the screen never showed ${String(wanted)}:\n${this.text}`),
-          );
+      const settle = (error?: Error) => {
+        this.#waiting.delete(check);
+        clearTimeout(deadline);
+        if (error) reject(error);
+        else resolve();
       };
+      const check = () => {
+        if (isShown()) settle();
+        else if (this.#ended)
+          settle(new Error(`the program ended (${JSON.stringify(this.#ended)}) and the screen never showed ${String(wanted)}:\n${this.text}`));
+      };
+      // Before the test's own end, which could not say what there is instead.
+      const deadline = setTimeout(() => settle(new Error(`the screen does not show ${String(wanted)}:\n${this.text}`)), 20_000);
       this.#waiting.add(check);
       check();
     });
