@@ -71,9 +71,12 @@ export class Connection {
     return this.#callsAtWork > 0;
   }
 
-  /** Ends after what was sent has gone out. */
+  /**
+   * Ends after what was sent has gone out. What the client still sends is read and thrown away until it ends as well: its write to a socket
+   * that is closed would fail, and with it would go what it has not read of our last words.
+   */
   end(): void {
-    this.#socket.destroySoon();
+    this.#socket.end();
   }
 
   /** Ends at once. */
@@ -196,7 +199,7 @@ export class Connection {
   }
 
   #send(message: object): void {
-    if (!this.#socket.destroyed) this.#socket.write(encodeJson({ jsonrpc: '2.0', ...message }));
+    if (this.#socket.writable) this.#socket.write(encodeJson({ jsonrpc: '2.0', ...message }));
   }
 
   #notify(notification: Notification): void {
@@ -259,7 +262,7 @@ class HeldStream implements Stream {
   }
 
   send(kind: 'bytes' | 'snapshot', offset: number, bytes: Uint8Array): void {
-    if (this.#socket.destroyed) return;
+    if (!this.#socket.writable) return;
     if (this.#held) {
       this.#heldBytes += bytes.length;
       this.#held.push(() => this.send(kind, offset, bytes));
@@ -285,7 +288,7 @@ class HeldStream implements Stream {
       return;
     }
     this.#forget(this.id);
-    if (!this.#socket.destroyed)
+    if (this.#socket.writable)
       this.#socket.write(encodeJson({ jsonrpc: '2.0', method: 'stream.ended', params: { stream: this.id, ...end } }));
   }
 

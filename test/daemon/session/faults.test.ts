@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { encodeJson } from '../../../src/wire/frame.ts';
+import { encodeJson, encodeStream, FrameDecoder } from '../../../src/wire/frame.ts';
 import { Rig } from '../../support/rig.ts';
 import { isAlive } from '../../support/trees.ts';
 
@@ -88,6 +88,30 @@ test('a client that does not read cannot keep the daemon from stopping', async (
   expect(ran.code).toBe(0);
   expect(isAlive(client.daemon.pid)).toBe(false);
   frozen.destroy();
+});
+
+test('a client that types until the end hears the last words', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { session } = await rig.puppet(client);
+  const typist = createConnection(rig.paths.socket);
+  const decoder = new FrameDecoder(1 << 20);
+  const heard: unknown[] = [];
+  typist.on('data', (chunk: Buffer) => heard.push(...decoder.push(chunk)));
+  const closed = new Promise<Error | null>((resolve) => typist.once('error', resolve).once('close', () => resolve(null)));
+  typist.write(encodeJson({ hello: { protocol: 1, oldest: 1, build: 'test', pid: 1, instance: 'test' } }));
+  typist.write(encodeJson({ jsonrpc: '2.0', id: 1, method: 'pane.attach', params: { session: session.id, cols: 80, rows: 24 } }));
+  while ((await client.call('session.get', { session: session.id })).attached === 0);
+  typist.pause();
+  // All connections are ended in one turn of the daemon.
+  const ended = new Promise<void>((resolve) => {
+    client.onLost = () => resolve();
+  });
+  await client.call('daemon.stop', { replace: true });
+  await ended;
+  typist.write(encodeStream({ kind: 'bytes', stream: 1, offset: 0, bytes: Buffer.from('too late') }), () => typist.resume());
+  expect(await closed).toBeNull();
+  expect(heard.at(-1)).toMatchObject({ value: { method: 'stream.ended', params: { because: 'daemon replaced' } } });
 });
 
 test('queries of a program whose leader only sees pictures are answered by us', async () => {
