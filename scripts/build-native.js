@@ -1,7 +1,7 @@
 // Compiles each native/*.c to native/bin/: programs, and trim.node, which Node loads. `npm install` runs this, so it never fails: without a C compiler it says what is lost and how to
 // get it back. It does nothing when the programs are up to date.
 //
-//   --sanitize          also builds hold-asan, for the tests
+//   --sanitize          also builds hold-asan and report-asan, for the tests
 //   AI_SESSION_CC=cmd   uses this compiler; `none` acts as if there were none
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ if (process.platform === 'win32') {
     if (source !== 'trim.c') build(source, basename(source, '.c'), FLAGS, LINKING);
     else if (isGlibc()) build(source, 'trim.node', [...FLAGS, '-fvisibility=hidden'], [['-shared', '-fPIC']]);
   }
-  if (process.argv.includes('--sanitize')) build('hold.c', 'hold-asan', SANITIZED, [[]]);
+  if (process.argv.includes('--sanitize')) for (const name of ['hold', 'report']) build(`${name}.c`, `${name}-asan`, SANITIZED, [[]]);
 }
 
 /** The first that answers, as a command and its first arguments: CC may be `ccache gcc`. */
@@ -88,6 +88,7 @@ function build(source, name, flags, linkings) {
     {
       hold: '; programs will not survive a daemon crash or restart: using node-pty',
       'trim.node': '; the daemon keeps memory that it does not need',
+      report: "; agents' hooks are reported by Node, which takes them 50 ms each time",
     }[name] ?? '';
   console.error(`ai-session: "${compiler.join(' ')}" could not build native/${source}${loss}\n${said.trimEnd()}`);
 }

@@ -252,6 +252,6 @@ function lastWords(file: string): string {
  */
 function daemonEnvironment(environment: NodeJS.ProcessEnv, { home }: Paths): NodeJS.ProcessEnv {
   const keep = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_.*|TZ|TMPDIR|XDG_.*|AI_SESSION_.*)$/;
-  const kept = Object.entries(environment).filter(([name]) => keep.test(name) && name !== 'AI_SESSION_PANE');
+  const kept = Object.entries(environment).filter(([name]) => keep.test(name) && !/^AI_SESSION_(PANE|HOOK|HOOK_SOCKET)$/.test(name));
   return { ...Object.fromEntries(kept), AI_SESSION_HOME: home };
 }

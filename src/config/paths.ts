@@ -6,6 +6,8 @@ export interface Paths {
   home: string;
   run: string;
   socket: string;
+  /** The program that an agent's hook runs to report: a link to that of the daemon which runs. */
+  reporter: string;
   /** Who the daemon is: written after it listens, removed only by its owner. */
   daemonJson: string;
   /** The daemon's lock where `native/lock`, which locks the home itself, could not be built. */
@@ -28,6 +30,7 @@ export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
     home,
     run,
     socket: join(run, 'daemon.sock'),
+    reporter: join(run, 'report'),
     daemonJson: join(run, 'daemon.json'),
     lock: join(home, 'daemon.lock'),
     startLog: join(run, 'start.log'),
@@ -43,6 +46,11 @@ export function pathsFor(environment: NodeJS.ProcessEnv = process.env): Paths {
 /** A holder's socket. */
 export function holderSocket(paths: Paths, pane: string): string {
   return join(paths.run, `p${pane.slice(1)}.sock`);
+}
+
+/** Where a pane's agent reports by its hooks. */
+export function hookSocket(paths: Paths, pane: string): string {
+  return join(paths.run, `h${pane.slice(1)}.sock`);
 }
 
 /** Bytes that fit into sockaddr_un.sun_path besides its final NUL: 107 on Linux, 103 on macOS and the BSDs. */

@@ -28,6 +28,7 @@ import { Restoring } from './session/restoring.ts';
 import { screenPurpose } from './session/saved-screen.ts';
 import { Sessions } from './session/sessions.ts';
 import { Snapshots } from './session/snapshots.ts';
+import { placeReporter } from './status/reporter.ts';
 import { Statuses } from './status/statuses.ts';
 import type { Handlers } from './subsystem.ts';
 import { Waiting } from './waiting/waiting.ts';
@@ -155,6 +156,7 @@ export class Daemon implements AsyncDisposable {
   /** Takes back what runs, then listens: the first client finds everything in its place. */
   async start(): Promise<void> {
     for (const problem of this.#settings.now.problems) this.#log.warn('a setting was not taken', { problem });
+    this.#placeReporter();
     await this.#sessions.restore();
     this.#collect();
     await this.#server.listen();
@@ -172,10 +174,21 @@ export class Daemon implements AsyncDisposable {
     await this.#ending;
   }
 
+  /** Without it agents have no hooks, and everything else works. */
+  #placeReporter(): void {
+    try {
+      placeReporter(this.#paths.reporter);
+    } catch (error) {
+      this.#log.warn('hooks cannot report', { path: this.#paths.reporter, because: (error as Error).message });
+    }
+  }
+
   /** Makes again what vanished from the run folder. */
   async #mend(): Promise<void> {
     try {
       remakeSockets(this.#sessions.all, { paths: this.#paths, log: this.#log });
+      this.#placeReporter();
+      this.#statuses.remakeSockets();
       await this.#server.remake();
     } catch (error) {
       // The folder is still being taken away, say: the next change brings the next try.

@@ -71,7 +71,9 @@ export class TestTerminal implements AsyncDisposable {
       const check = () => {
         if (isShown()) settle();
         else if (this.#ended)
-          settle(new Error(`the program ended (${JSON.stringify(this.#ended)}) and the screen never showed ${String(wanted)}:\n${this.text}`));
+          settle(
+            new Error(`the program ended (${JSON.stringify(this.#ended)}) and the screen never showed ${String(wanted)}:\n${this.text}`),
+          );
       };
       // Before the test's own end, which could not say what there is instead.
       const deadline = setTimeout(() => settle(new Error(`the screen does not show ${String(wanted)}:\n${this.text}`)), 20_000);

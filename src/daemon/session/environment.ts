@@ -45,16 +45,25 @@ const MISLEADING = [
   /^TERMCAP$/,
   /^WINDOWID$/,
   /^(LINES|COLUMNS)$/,
-  /^AI_SESSION(_PANE)?$/,
+  /^AI_SESSION(_PANE|_HOOK|_HOOK_SOCKET)?$/,
   // `npm start` and `npx` leave these behind, and a package manager inside the session would take itself for their child.
   /^npm_(lifecycle|package|command|execpath|node_execpath)/,
   /^INIT_CWD$/,
 ];
 
+export interface PanePlace {
+  session: string;
+  pane: string;
+  cwd: string;
+  /** What an agent's hook runs, and where that reports. */
+  hook: { program: string; socket: string };
+  set?: Readonly<Record<string, string>>;
+}
+
 /** The environment of a pane: the creating client's, less what would mislead, plus where the program is now; and last what was asked for by name (`set`). */
 export function paneEnvironment(
   client: Readonly<Record<string, string>>,
-  { session, pane, cwd, set = {} }: { session: string; pane: string; cwd: string; set?: Readonly<Record<string, string>> },
+  { session, pane, cwd, hook, set = {} }: PanePlace,
 ): Record<string, string> {
   const kept = Object.entries(client).filter(
     ([name, value]) => isPassable(name, value) && !MISLEADING.some((pattern) => pattern.test(name)),
@@ -65,6 +74,8 @@ export function paneEnvironment(
     PWD: cwd,
     AI_SESSION: session,
     AI_SESSION_PANE: pane,
+    AI_SESSION_HOOK: hook.program,
+    AI_SESSION_HOOK_SOCKET: hook.socket,
     TERM: 'xterm-256color',
     COLORTERM: 'truecolor',
     TERM_PROGRAM: 'ai-session',

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PACKAGE_FOLDER } from '../../base/package.ts';
-import type { Paths } from '../../config/paths.ts';
+import { hookSocket, type Paths } from '../../config/paths.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { SessionRecord } from '../persistence/records.ts';
 import type { PtySpec } from '../terminal/pty.ts';
@@ -33,7 +33,10 @@ export function launchSpec(
   const { cols, rows } = pane.screen;
   const plain: PtySpec = {
     argv: loginName([...argv], isShell && settings['shell.login']),
-    env: paneEnvironment({ ...env, ...(set.SHELL && { SHELL: set.SHELL }) }, { session: facts.id, pane: pane.id, cwd, set }),
+    env: paneEnvironment(
+      { ...env, ...(set.SHELL && { SHELL: set.SHELL }) },
+      { session: facts.id, pane: pane.id, cwd, set, hook: { program: paths.reporter, socket: hookSocket(paths, pane.id) } },
+    ),
     cwd,
     cols,
     rows,

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Log } from '../../base/log.ts';
+import type { HookReport } from '../../wire/hook-report.ts';
 import type { Status } from '../../wire/pane-status.ts';
 import type { CommandRecord } from '../output/command-file.ts';
 import type { Tracker } from '../output/tracker.ts';
@@ -8,6 +10,9 @@ import type { Foreground } from '../terminal/pty.ts';
 import { agentOf } from './agent-of.ts';
 import { type Decision, decide, type Explanation, explain } from './decide.ts';
 import { type Evidence, hear, type News, startedAt } from './evidence.ts';
+import { senderAmong, speaksFor } from './hook-sender.ts';
+import { HookSocket } from './hook-socket.ts';
+import { readHook } from './hooks.ts';
 import { Looks } from './looks.ts';
 import { groupMembers, type Member } from './processes.ts';
 import type { Rules } from './rules.ts';
@@ -21,6 +26,8 @@ const FOREGROUND_MS = 2000;
 export interface PaneStatusParts {
   session: Session;
   rules: Rules;
+  /** Where its agent's hooks report. */
+  hookSocket: string;
   shellOf(): { tracker: Tracker; commands(): CommandRecord[] } | null;
   log: Log;
   changed(decision: Decision): void;
@@ -46,11 +53,13 @@ export class PaneStatus implements Disposable {
   #recheck: NodeJS.Timeout | null = null;
   #unhear: (() => void)[] = [];
   #shell: { tracker: Tracker; last: CommandRecord | null; heard: string } | null = null;
-  #isAsking = false;
+  #asking: Promise<void> | null = null;
   /** Somebody else may be in the foreground now. */
   #isDoubtful = false;
   #askedAt = Number.NEGATIVE_INFINITY;
   #agentPid: number | null = null;
+  #foreground: readonly number[] = [];
+  #hooks: HookSocket | null = null;
   #isOver = false;
 
   constructor(parts: PaneStatusParts) {
@@ -76,10 +85,11 @@ export class PaneStatus implements Disposable {
     this.#guard(() => {
       const { pane } = this.#parts.session;
       if (pane.state.is !== 'running') return;
+      this.#listen();
       this.#hearShell();
       if (this.#isTakenBack) this.#findAnew();
       else this.#begin();
-      this.#askForeground();
+      void this.#askForeground();
     });
   }
 
@@ -109,6 +119,8 @@ export class PaneStatus implements Disposable {
     this.#isOver = true;
     for (const unhear of this.#unhear.splice(0)) unhear();
     this.#looks[Symbol.dispose]();
+    this.#hooks?.[Symbol.dispose]();
+    this.#hooks = null;
     if (this.#recheck) clearTimeout(this.#recheck);
     this.#recheck = null;
   }
@@ -157,7 +169,7 @@ export class PaneStatus implements Disposable {
       this.#hear({ is: 'screen', view: { rows, title, cursorRow: cursor.y, isAlternate } }, at);
     }
     if (!isReadable && !this.#hasBegun) return;
-    if (this.#isDoubtful || !this.#doesShellTell || performance.now() - this.#askedAt >= FOREGROUND_MS) this.#askForeground();
+    if (this.#isDoubtful || !this.#doesShellTell || performance.now() - this.#askedAt >= FOREGROUND_MS) void this.#askForeground();
     this.#hasBegun = true;
     this.#decide();
   }
@@ -233,24 +245,67 @@ export class PaneStatus implements Disposable {
     this.#decide();
   }
 
+  /* ---- The agent's own hooks ---- */
+
+  /** Makes the socket again when its file has vanished. */
+  remakeSocket(): void {
+    if (!this.#hooks || existsSync(this.#parts.hookSocket)) return;
+    this.#hooks[Symbol.dispose]();
+    this.#listen();
+  }
+
+  #listen(): void {
+    const { session, hookSocket, log } = this.#parts;
+    try {
+      this.#hooks = new HookSocket(hookSocket, (report) => void this.#hearHook(report));
+    } catch (error) {
+      log.warn('hooks cannot report to a session', { session: session.facts.id, because: (error as Error).message });
+    }
+  }
+
+  async #hearHook(report: HookReport): Promise<void> {
+    const { session, rules, log } = this.#parts;
+    const { agent: id, event, ancestors } = report;
+    const sender = senderAmong(ancestors, rules);
+    const isOurs = () =>
+      this.#evidence.agent?.rules.id === id &&
+      (ancestors.length === 0 ||
+        (sender?.id === id && this.#agentPid !== null && speaksFor(this.#agentPid, { sender: sender.pid, foreground: this.#foreground })));
+    if (!isOurs()) await this.#askForeground();
+    this.#guard(() => {
+      if (this.#isOver) return;
+      const at = Math.min(report.at, Date.now());
+      const { agent, hook } = this.#evidence;
+      const isLate = hook !== null && at < hook.at;
+      const word = agent && isOurs() && !isLate ? readHook(agent.rules, { ...report, at }) : null;
+      if (!word) {
+        const because = isLate ? 'a later one is known' : isOurs() ? 'it says nothing' : 'it is not from the agent in the foreground';
+        return log.debug('the report of a hook was not taken', { session: session.facts.id, agent: id, event, because });
+      }
+      this.#hear({ is: 'hook', hook: word }, at);
+      this.#decide();
+    });
+  }
+
   /* ---- Who is in the foreground ---- */
 
-  #askForeground(): void {
+  #askForeground(): Promise<void> {
     const { pane } = this.#parts.session;
     const { state } = pane;
-    if (this.#isAsking || state.is !== 'running') return;
-    this.#isAsking = true;
+    if (this.#asking) return this.#asking;
+    if (state.is !== 'running') return Promise.resolve();
     this.#isDoubtful = false;
     this.#askedAt = performance.now();
     const answered = (foreground: Foreground | null) =>
       this.#guard(() => {
-        this.#isAsking = false;
+        this.#asking = null;
         if (this.#isOver) return;
         if (foreground) this.#hearForeground(foreground);
         // Of one that was taken back this was missing.
         if (!this.#hasBegun && pane.screen.bytesWaiting === 0) this.#look(true);
       });
-    state.pty.foreground().then(answered, () => answered(null));
+    this.#asking = state.pty.foreground().then(answered, () => answered(null));
+    return this.#asking;
   }
 
   #hearForeground({ pgid }: Foreground): void {
@@ -258,6 +313,7 @@ export class PaneStatus implements Disposable {
     if (pane.state.is !== 'running' || facts.pid === null) return;
     const isOwn = pgid === facts.pid;
     const members = groupMembers(facts.pid, pgid);
+    this.#foreground = members.map(({ pid }) => pid);
     const own: Member = { pid: facts.pid, argv: facts.command, startedAt: this.#evidence.program.at };
     const leader = members[0] ?? (isOwn ? own : null);
     if (this.#doesShellTell && isOwn && leader && isInteractiveShell(leader.argv)) {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** A program in the foreground of a terminal. */
 export interface Member {
@@ -36,6 +36,15 @@ export function groupMembers(program: number, group: number): Member[] {
 function argvOf(pid: number): string[] {
   const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   return words.slice(0, -1);
+}
+
+/** Whether a process reads from a terminal. */
+export function isAtTerminal(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/0`).startsWith('/dev/');
+  } catch {
+    return false;
+  }
 }
 
 /** By thread: a program may start another one from any. */

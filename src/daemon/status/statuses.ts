@@ -1,5 +1,5 @@
 import type { Log } from '../../base/log.ts';
-import type { Paths } from '../../config/paths.ts';
+import { hookSocket, type Paths } from '../../config/paths.ts';
 import type { EventBody } from '../../wire/events.ts';
 import type { Commands } from '../output/commands.ts';
 import type { Session } from '../session/session.ts';
@@ -34,6 +34,7 @@ export class Statuses implements Subsystem<'pane.explain'> {
       const status = new PaneStatus({
         session,
         rules,
+        hookSocket: hookSocket(paths, session.pane.id),
         shellOf: () => commands.shellOf(session.pane.id),
         log,
         changed: (decision) => this.#tell(session, decision),
@@ -70,6 +71,11 @@ export class Statuses implements Subsystem<'pane.explain'> {
   of(pane: string): PaneStatus | null {
     const session = this.#parts.sessions.all.find((each) => each.pane.id === pane);
     return (session && this.#bySession.get(session)) ?? null;
+  }
+
+  /** Makes again what vanished from the run folder. */
+  remakeSockets(): void {
+    for (const session of this.#parts.sessions.all) this.#bySession.get(session)?.remakeSocket();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,13 +4,15 @@ import { paneEnvironment } from '../../../src/daemon/session/environment.ts';
 
 const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
 
-const PLACE = { session: '$3', pane: '%7', cwd: '/work' };
+const PLACE = { session: '$3', pane: '%7', cwd: '/work', hook: { program: '/run/report', socket: '/run/h7.sock' } };
 
 /** What every pane has, whatever its client had. */
 const OURS = {
   PWD: '/work',
   AI_SESSION: '$3',
   AI_SESSION_PANE: '%7',
+  AI_SESSION_HOOK: '/run/report',
+  AI_SESSION_HOOK_SOCKET: '/run/h7.sock',
   TERM: 'xterm-256color',
   COLORTERM: 'truecolor',
   TERM_PROGRAM: 'ai-session',
@@ -63,6 +65,8 @@ test("the client's own terminal and place are replaced", () => {
     PWD: '/elsewhere',
     AI_SESSION: '$1',
     AI_SESSION_PANE: '%1',
+    AI_SESSION_HOOK: '/elsewhere/report',
+    AI_SESSION_HOOK_SOCKET: '/elsewhere/h1.sock',
   };
   expect(paneEnvironment(outer, PLACE)).toEqual(OURS);
 });

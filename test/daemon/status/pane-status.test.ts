@@ -1,11 +1,16 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Log } from '../../../src/base/log.ts';
 import type { WrittenListener } from '../../../src/daemon/session/pane.ts';
 import type { Session } from '../../../src/daemon/session/session.ts';
 import { PaneStatus } from '../../../src/daemon/status/pane-status.ts';
 
+const folder = mkdtempSync(join(tmpdir(), 'ais-'));
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
+afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A status of a pane with this screen, of which nobody is in the foreground. */
 function statusOf(screen: { isAwake: boolean; lines(): string[] }) {
@@ -36,6 +41,7 @@ function statusOf(screen: { isAwake: boolean; lines(): string[] }) {
   const status = new PaneStatus({
     session: { facts, pane } as unknown as Session,
     rules: { agents: [], program: null },
+    hookSocket: join(folder, 'h1.sock'),
     shellOf: () => null,
     log: log as unknown as Log,
     changed: ({ status }) => changes.push(status),
