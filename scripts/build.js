@@ -1,4 +1,5 @@
-// Compiles src/ to dist/ with tsc, and bundles the command line: reading one file instead of twenty is most of what a short command costs.
+// Compiles src/ to dist/ with tsc, and bundles the command line and the daemon: reading one file instead of twenty is most of what a short
+// command costs, and instead of three hundred half of what a daemon's start does.
 // `npm install` runs this through `prepare`; an installed package has dist/ already and no compiler.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,10 +21,7 @@ if (status !== 0) process.exit(status ?? 1);
 const { build } = await import('esbuild');
 const folder = join(root, 'dist', 'bundle');
 const id = '0'.repeat(16);
-const { outputFiles } = await build({
-  entryPoints: [join(root, 'src', 'cli', 'main.ts')],
-  // Two folders below the package, as every compiled file: `base/package.ts` relies on it.
-  outfile: join(folder, 'cli.cjs'),
+const options = {
   bundle: true,
   // Node's loader of CommonJS is a third of the cost of its loader of modules (9 of 26 ms above bare Node for `ls`, measured).
   format: 'cjs',
@@ -34,29 +32,42 @@ const { outputFiles } = await build({
   minifyWhitespace: true,
   minifySyntax: true,
   lineLimit: 140,
-  // What only some commands need stays where npm put it, and is loaded when it is asked for.
-  external: ['zod', 'yaml', 'node-pty'],
   // By `require`: V8 forgets whom to ask for an `import()` in code that comes from its cache (Node 20).
   supported: { 'dynamic-import': false },
   plugins: [loadedOnUse('node:child_process')],
-  define: { 'import.meta.dirname': '__dirname' },
+  define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__filename' },
   // The function that Node makes of a CommonJS module: `bin/ai-session` compiles it itself.
   banner: { js: `/*${id}*/(function (exports, require, module, __filename, __dirname) {` },
   footer: { js: '})' },
   logLevel: 'warning',
   write: false,
-});
+};
 mkdirSync(folder, { recursive: true });
-const bundle = outputFiles.find(({ path }) => path.endsWith('.cjs')).text;
-// By this the code cache is found: one of other code of the same length would pass V8's check, and one of another machine too.
-const hash = createHash('sha256').update(bundle).digest('hex').slice(0, id.length);
-const source = bundle.replace(id, hash);
-write('cli.cjs.map', outputFiles.find(({ path }) => path.endsWith('.map')).contents);
-write('cli.cjs', source);
-const { arch, platform, version } = process;
-const cache = `cli.${hash}.${version}-${platform}-${arch}.cache`;
-write(cache, codeCache(source));
-for (const name of readdirSync(folder)) if (name.endsWith('.cache') && name !== cache) rmSync(join(folder, name), { force: true });
+// What only some commands need stays where npm put it, and is loaded when it is asked for.
+await bundle('cli', { external: ['zod', 'yaml', 'node-pty'] });
+// Those have native parts.
+await bundle('daemon', { external: ['node-pty', 'zstd-napi', 'better-sqlite3'] });
+
+async function bundle(name, { external }) {
+  const { outputFiles } = await build({
+    ...options,
+    entryPoints: [join(root, 'src', name, 'main.ts')],
+    // Two folders below the package, as every compiled file: `base/package.ts` relies on it.
+    outfile: join(folder, `${name}.cjs`),
+    external,
+  });
+  const text = outputFiles.find(({ path }) => path.endsWith('.cjs')).text;
+  // By this the code cache is found: one of other code of the same length would pass V8's check, and one of another machine too.
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, id.length);
+  const source = text.replace(id, hash);
+  write(`${name}.cjs.map`, outputFiles.find(({ path }) => path.endsWith('.map')).contents);
+  write(`${name}.cjs`, source);
+  const { arch, platform, version } = process;
+  const cache = `${name}.${hash}.${version}-${platform}-${arch}.cache`;
+  write(cache, codeCache(`${name}.cjs`, source));
+  for (const file of readdirSync(folder))
+    if (file.startsWith(`${name}.`) && file.endsWith('.cache') && file !== cache) rmSync(join(folder, file), { force: true });
+}
 
 /** Whole or not at all: somebody may be starting a command right now. */
 function write(name, contents) {
@@ -66,9 +77,9 @@ function write(name, contents) {
 }
 
 /** What V8 makes of the bundle, with every function compiled. */
-function codeCache(source) {
+function codeCache(name, source) {
   setFlagsFromString('--no-lazy');
-  const script = new Script(source, { filename: join(folder, 'cli.cjs') });
+  const script = new Script(source, { filename: join(folder, name) });
   // The cache names the flags it was made with, and those must be Node's usual ones.
   setFlagsFromString('--lazy');
   return script.createCachedData();
