@@ -158,6 +158,8 @@ function promptOf(evidence: Evidence): { status: Status; because: Because; at: n
 
 /** A screen that has changed within this time is being written to. */
 const QUIET_MS = 3000;
+/** A program that has printed nothing for so long has begun all the same. */
+const SILENT_START_MS = 1000;
 /** What changes so soon after a key is its echo. */
 const ECHO_MS = 1000;
 
@@ -171,8 +173,13 @@ function withoutClaims(evidence: Evidence, now: number, same: Decision | null) {
     recheckAt,
   });
   const beganAt = agent?.at ?? program.at;
-  if (drawnAt === null || (screen && screen.at < beganAt))
-    return say('starting', 'silence', 'nothing-drawn', 'nothing has been drawn yet', beganAt);
+  if (drawnAt === null || (screen && screen.at < beganAt)) {
+    // Agents draw when they are ready. Other programs may never print anything.
+    const runsAt = agent || !foreground || foreground.isShell ? null : beganAt + SILENT_START_MS;
+    if (runsAt !== null && now >= runsAt)
+      return say('running', 'process', 'program', `${quoted(foreground!.command)} is in the foreground, and has printed nothing`, runsAt);
+    return say('starting', 'silence', 'nothing-drawn', 'nothing has been drawn yet', beganAt, runsAt);
+  }
   if (!agent) {
     if (command?.is === 'started')
       return say('running', 'command', 'started', command.text ? `${quoted(command.text)} runs` : 'a command runs', command.at);

@@ -53,6 +53,23 @@ test('a program has started until it draws', () => {
   ]);
 });
 
+test('one that prints nothing runs after a second, unless it is a shell or an agent', () => {
+  const foreground = (command: string, isShell = false): News => ({ is: 'foreground', isShell, command });
+  const quiet = new Pane().at(20, foreground('sleep 1000')).at(5000);
+  expect(quiet.history).toEqual([
+    ['starting', 0],
+    ['running', 1000],
+  ]);
+  expect(quiet.decision).toMatchObject({
+    because: { text: '"sleep 1000" is in the foreground, and has printed nothing' },
+    recheckAt: null,
+  });
+  expect(new Pane().at(20, foreground('node claude'), agent('claude')).at(5000).decision).toMatchObject({
+    status: 'starting',
+    recheckAt: null,
+  });
+});
+
 test.each<[News, string, string]>([
   [end, 'exited', 'the program ended with 0'],
   [{ is: 'ended', code: 3, signal: null }, 'failed', 'the program ended with 3'],
