@@ -56,7 +56,10 @@ async function bundle(name, { external }) {
     outfile: join(folder, `${name}.cjs`),
     external,
   });
-  const text = outputFiles.find(({ path }) => path.endsWith('.cjs')).text;
+  // esbuild leaves what is not ASCII in regular expressions alone, where an escape means the same.
+  const text = outputFiles
+    .find(({ path }) => path.endsWith('.cjs'))
+    .text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   // By this the code cache is found: one of other code of the same length would pass V8's check, and one of another machine too.
   const hash = createHash('sha256').update(text).digest('hex').slice(0, id.length);
   const source = text.replace(id, hash);

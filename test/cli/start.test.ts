@@ -9,7 +9,8 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const root = mkdtempSync(join(tmpdir(), 'aiss-'));
 const folder = join(root, 'dist', 'bundle');
 const bundle = join(folder, 'cli.cjs');
-const cacheOf = (path: string) => join(path, readdirSync(path).find((name) => name.endsWith('.cache'))!);
+const cacheOf = (path: string, name = 'cli') =>
+  join(path, readdirSync(path).find((file) => file.startsWith(`${name}.`) && file.endsWith('.cache'))!);
 
 beforeAll(() => {
   for (const part of ['bin', 'package.json', join('dist', 'bundle')]) cpSync(join(ROOT, part), join(root, part), { recursive: true });
@@ -27,11 +28,15 @@ const run = (...args: string[]) => {
 
 const VERSION = { status: 0, stdout: `${JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version}\n`, stderr: '' };
 
-test('this Node takes the code cache that the build has made', () => {
-  const source = readFileSync(bundle, 'latin1');
-  const script = new Script(source, { filename: bundle, cachedData: readFileSync(cacheOf(folder)) });
+test.each(['cli', 'daemon'])('this Node takes the code cache that the build has made: %s', (name) => {
+  const filename = join(folder, `${name}.cjs`);
+  const source = readFileSync(filename, 'latin1');
+  // So it is read by `bin/ai-session`.
+  expect(source).toMatch(/^[\x00-\x7f]*$/);
+  const cache = cacheOf(folder, name);
+  const script = new Script(source, { filename, cachedData: readFileSync(cache) });
   expect(script.cachedDataRejected).toBe(false);
-  expect(source).toMatch(new RegExp(`^/\\*${/cli\.(\w+)\.v[\w.-]+\.cache$/.exec(cacheOf(folder))![1]}\\*/`));
+  expect(source).toMatch(new RegExp(`^/\\*${/\.(\w+)\.v[\w.-]+\.cache$/.exec(cache)![1]}\\*/`));
 });
 
 test('a start with the cache, with flags that it was not made for, with one that is damaged, and with none is the same', () => {
