@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlin
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeJson, type Frame, FrameDecoder } from '../../../src/wire/frame.ts';
 import { Rig } from '../../support/rig.ts';
 
@@ -34,26 +34,34 @@ function json(text: string): Buffer {
 
 const call = (message: unknown) => encodeJson(message);
 
-test.each([
-  ['a length of 4 GiB', [HELLO, length(0xffffffff)], 'frame of 4294967295 bytes'],
-  // No more than a socket takes: a sender whose write fails may not hear why.
-  ['a length of 100 MB', [HELLO, length(100_000_000), Buffer.alloc(1 << 16)], 'frame of 100000000 bytes'],
-  ['a length of nothing', [HELLO, length(0)], 'frame of 0 bytes'],
-  ['an unknown kind', [HELLO, length(2, 77), 'x'], 'frame of unknown kind 77'],
-  ['invalid UTF-8', [HELLO, length(4), Buffer.from([0x22, 0xff, 0x22])], 'frame is not JSON'],
-  ['no JSON', [HELLO, length(5), 'nope'], 'frame is not JSON'],
-  ['a snapshot', [HELLO, length(14, 3), Buffer.alloc(13)], 'Clients send no snapshots'],
-  ['no hello', [call({ jsonrpc: '2.0', id: 1, method: 'session.list' })], 'The first message must be a hello'],
-  ['no id', [HELLO, call({ method: 'session.list' })], 'A message must be a call'],
-  ['a list', [HELLO, call([1, 2])], 'A message must be a call'],
-  ['a web browser', ['GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'], 'frame of 1195725856 bytes'],
-])('%s costs the sender its connection, and it is told why', async (_, chunks, why) => {
-  await using rig = await Rig.start();
-  const client = await rig.connect();
-  const heard = await say(rig.paths.socket, ...chunks);
-  const last = heard.at(-1) as { value: { error: { message: string } } };
-  expect(last.value.error.message).toContain(why);
-  expect((await client.call('session.list', {})).sessions).toEqual([]);
+describe('one that makes no sense', () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    await rig.connect();
+  });
+  afterAll(() => rig[Symbol.asyncDispose]());
+
+  test.each([
+    ['a length of 4 GiB', [HELLO, length(0xffffffff)], 'frame of 4294967295 bytes'],
+    // No more than a socket takes: a sender whose write fails may not hear why.
+    ['a length of 100 MB', [HELLO, length(100_000_000), Buffer.alloc(1 << 16)], 'frame of 100000000 bytes'],
+    ['a length of nothing', [HELLO, length(0)], 'frame of 0 bytes'],
+    ['an unknown kind', [HELLO, length(2, 77), 'x'], 'frame of unknown kind 77'],
+    ['invalid UTF-8', [HELLO, length(4), Buffer.from([0x22, 0xff, 0x22])], 'frame is not JSON'],
+    ['no JSON', [HELLO, length(5), 'nope'], 'frame is not JSON'],
+    ['a snapshot', [HELLO, length(14, 3), Buffer.alloc(13)], 'Clients send no snapshots'],
+    ['no hello', [call({ jsonrpc: '2.0', id: 1, method: 'session.list' })], 'The first message must be a hello'],
+    ['no id', [HELLO, call({ method: 'session.list' })], 'A message must be a call'],
+    ['a list', [HELLO, call([1, 2])], 'A message must be a call'],
+    ['a web browser', ['GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'], 'frame of 1195725856 bytes'],
+  ])('%s costs the sender its connection, and it is told why', async (_, chunks, why) => {
+    const client = await rig.connect({ start: false });
+    const heard = await say(rig.paths.socket, ...chunks);
+    const last = heard.at(-1) as { value: { error: { message: string } } };
+    expect(last.value.error.message).toContain(why);
+    expect((await client.call('session.list', {})).sessions).toEqual([]);
+  });
 });
 
 test('deep JSON, __proto__ and calls that make no sense are refused and nobody else notices', async () => {
