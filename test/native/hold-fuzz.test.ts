@@ -43,7 +43,7 @@ const attach = (epoch: number, offset = 0xffff_ffff_ffff_ffffn) =>
 /** Each says what a hostile connection sends. Most begin with a true ATTACH, for without one they have no rights at all. */
 function attacks(random: (below: number) => number): (() => Buffer[])[] {
   const bytes = (count: number) => Buffer.from(Array.from({ length: count }, () => random(256)));
-  const anyFrame = () => frame(random(3) ? random(9) : random(256), bytes(random(40)));
+  const anyFrame = () => frame(random(3) ? random(10) : random(256), bytes(random(40)));
   return [
     () => [bytes(random(200))],
     () => [Buffer.from([255, 255, 255, 255, 1])],
@@ -70,6 +70,8 @@ function attacks(random: (below: number) => number): (() => Buffer[])[] {
       frame(5, Buffer.from([1, 0, 0, 0, 15, 9])),
     ],
     () => [attach(100), ...Array.from({ length: 3000 }, () => frame(6, bytes(4)))],
+    () => [attach(100), ...Array.from({ length: 3000 }, () => frame(8, bytes(4)))],
+    () => [attach(100), frame(8), frame(8, bytes(3))],
     () => [attach(100), frame(7)],
     () => [attach(100), frame(7, bytes(3))],
     // Real signals would end the program, which is what a client may do.

@@ -1,3 +1,5 @@
+import type { TerminalModes } from './pty.ts';
+
 /**
  * What the daemon and a holder (`native/hold.c`) say to each other on the holder's socket, little-endian:
  *
@@ -12,6 +14,7 @@
  *     SIGNAL 5   id u32, signal u8, target u8 (0 program, 1 its group, 2 the foreground group)
  *     STATUS 6   id u32
  *     DONE 7     the exit is recorded: the holder removes its socket and leaves.
+ *     MODES 8    id u32. Since version 2: one of version 1 would end the connection.
  *
  * Holder to daemon:
  *     WELCOME 65    version u8, program u32, holder u32, start u64, head u64, seen u64, cols u16, rows u16, exited u8, input waiting u32
@@ -21,10 +24,14 @@
  *     SIGNALLED 69  id u32, errno u32
  *     STATUS 70     id u32, foreground group u32 (0: none), exited u8, cols u16, rows u16, head u64, acknowledged u64, directory
  *     EXIT 71       wait status u32, final offset u64; after all DATA
+ *     MODES 72      id u32, flags u8: 1 they are known, 2 ECHO, 4 ICANON
  *
- * Anything else ends the connection, and nothing but the connection. `version` in WELCOME is the holder's; it may be older than the daemon.
+ * Anything else ends the connection, and nothing but the connection. Holders outlive daemons, and an older daemon may come after a newer one:
+ * `version` in WELCOME is the lower of the two, and what both keep to.
  */
-export const HOLD_VERSION = 1;
+export const HOLD_VERSION = 2;
+/** From this version on a holder tells the terminal's modes. */
+export const MODES_VERSION = 2;
 /** Input that may be on its way to the holder. More is an error that costs the connection. */
 export const INPUT_WINDOW_BYTES = 65_536;
 const FRAME_LIMIT_BYTES = 65_536;
@@ -37,6 +44,7 @@ export type ToHolder =
   | { is: 'resize'; cols: number; rows: number }
   | { is: 'signal'; id: number; signal: number; to: 'program' | 'group' | 'foreground' }
   | { is: 'status'; id: number }
+  | { is: 'modes'; id: number }
   | { is: 'done' };
 
 export interface Welcome {
@@ -76,6 +84,7 @@ export type FromHolder =
       acknowledged: number;
       cwd: string;
     }
+  | { is: 'modes'; id: number; modes: TerminalModes | null }
   | { is: 'exit'; status: number; end: number };
 
 export class HoldProtocolError extends Error {
@@ -110,8 +119,9 @@ export function encodeToHolder(message: ToHolder): Buffer {
       frame.writeUInt8(message.to === 'program' ? 0 : message.to === 'group' ? 1 : 2, 10);
       return frame;
     }
-    case 'status': {
-      const frame = startFrame(6, 4);
+    case 'status':
+    case 'modes': {
+      const frame = startFrame(message.is === 'status' ? 6 : 8, 4);
       frame.writeUInt32LE(message.id, 5);
       return frame;
     }
@@ -236,6 +246,11 @@ function decode(type: number, payload: Buffer): FromHolder {
       };
     case 71:
       return { is: 'exit', status: payload.readUInt32LE(0), end: readU64(payload, 4) };
+    case 72: {
+      const flags = payload.readUInt8(4);
+      const modes = flags & 1 ? { echo: (flags & 2) !== 0, canonical: (flags & 4) !== 0 } : null;
+      return { is: 'modes', id: payload.readUInt32LE(0), modes };
+    }
     default:
       throw new HoldProtocolError(`A frame of unknown type ${type}`);
   }

@@ -11,11 +11,22 @@ import {
   HoldReader,
   INPUT_WINDOW_BYTES,
   inputHeader,
+  MODES_VERSION,
   type RefusedReason,
   type ToHolder,
   type Welcome,
 } from './hold-protocol.ts';
-import { exitFrom, type Foreground, type Pty, type PtyListener, type PtySpec, SpawnError, TAKEN_OVER, toCells } from './pty.ts';
+import {
+  exitFrom,
+  type Foreground,
+  type Pty,
+  type PtyListener,
+  type PtySpec,
+  SpawnError,
+  TAKEN_OVER,
+  type TerminalModes,
+  toCells,
+} from './pty.ts';
 
 interface HoldStart {
   spec: PtySpec;
@@ -258,12 +269,15 @@ class HoldPty implements AdoptedPty {
   #lastId = 0;
   readonly #awaitingSignal = new Map<number, (errno: number) => void>();
   readonly #awaitingStatus = new Map<number, (answer: (FromHolder & { is: 'status' }) | null) => void>();
+  readonly #awaitingModes = new Map<number, (modes: TerminalModes | null) => void>();
+  readonly #version: number;
 
   constructor(socket: Socket, welcome: Welcome, { offset }: HoldAdoption, listener: PtyListener) {
     this.#socket = socket;
     this.#listener = listener;
     this.pid = welcome.pid;
     this.holderPid = welcome.holderPid;
+    this.#version = welcome.version;
     this.gap = offset !== 'oldest' && welcome.start > offset ? { from: offset, to: welcome.start } : null;
     this.#seen = welcome.seen;
     this.#acknowledged = this.#acknowledgedToHolder = welcome.start;
@@ -320,6 +334,14 @@ class HoldPty implements AdoptedPty {
     return { pgid: status.foreground, cwd: status.cwd || null };
   }
 
+  async terminalModes(): Promise<TerminalModes | null> {
+    if (this.#state !== 'attached' || this.#version < MODES_VERSION) return null;
+    const id = this.#nextId();
+    const modes = new Promise<TerminalModes | null>((resolve) => this.#awaitingModes.set(id, resolve));
+    this.#say({ is: 'modes', id });
+    return await modes;
+  }
+
   dismiss(): void {
     this.#isDismissed = true;
     if (this.#state !== 'exited') return;
@@ -361,6 +383,10 @@ class HoldPty implements AdoptedPty {
       case 'status':
         this.#awaitingStatus.get(message.id)?.(message);
         this.#awaitingStatus.delete(message.id);
+        return;
+      case 'modes':
+        this.#awaitingModes.get(message.id)?.(message.modes);
+        this.#awaitingModes.delete(message.id);
         return;
       case 'refused':
         this.lose(TAKEN_OVER);
@@ -467,7 +493,9 @@ class HoldPty implements AdoptedPty {
     this.#input = [];
     for (const answer of this.#awaitingSignal.values()) answer(constants.errno.ESRCH);
     for (const answer of this.#awaitingStatus.values()) answer(null);
+    for (const answer of this.#awaitingModes.values()) answer(null);
     this.#awaitingSignal.clear();
     this.#awaitingStatus.clear();
+    this.#awaitingModes.clear();
   }
 }

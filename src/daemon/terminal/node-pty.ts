@@ -218,6 +218,11 @@ class NodePty implements Pty {
     return pgid === null ? null : { pgid, cwd: readCwd(pgid) ?? readCwd(this.pid) };
   }
 
+  /** Node cannot ask a terminal for them. */
+  async terminalModes(): Promise<null> {
+    return null;
+  }
+
   /** Nobody keeps the exit for us. */
   dismiss(): void {}
 

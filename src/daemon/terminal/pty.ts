@@ -29,6 +29,8 @@ export interface Pty {
   signal(signal: NodeJS.Signals, to: 'program' | 'group' | 'foreground'): Promise<boolean>;
   /** The foreground process group and its working directory (null where it cannot be read); null once the program has ended. */
   foreground(): Promise<Foreground | null>;
+  /** How the program has set its terminal; null where nobody can tell (node-pty, a holder of an older version), and once it has ended. */
+  terminalModes(): Promise<TerminalModes | null>;
   /**
    * Says that the exit is written down, so that nobody needs to be told of it again: a holder removes its socket and leaves. Said before the
    * exit has been delivered, it counts from then on.
@@ -44,6 +46,12 @@ export interface Pty {
 export interface Foreground {
   pgid: number;
   cwd: string | null;
+}
+
+/** Whether what is typed is shown, and comes in whole lines. A program that reads a secret line has the first off and the second on. */
+export interface TerminalModes {
+  echo: boolean;
+  canonical: boolean;
 }
 
 /** What a program is started with. `argv` is used as it is, with no shell; `env` is the whole environment. */
