@@ -138,9 +138,20 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
     expect(picture).toMatchObject({ status: 'full_screen', exitCode: null, isRunning: true });
     await client.call('pane.write', { session: 's', input: ['C-c'] });
     expect(await run(`printf '\\033[?1049l'`, { queue: true })).toMatchObject({ status: 'finished' });
-    const asked = await run(`sh -c 'printf "[sudo] password for me: "; read x; echo "got $x"'`);
-    expect(asked).toMatchObject({ status: 'needs_secret', exitCode: null, isRunning: true });
-    await client.call('pane.write', { session: 's', input: ['secret'], as: 'text', enter: true });
+    const ask = (stty: string, prompt: string) => `sh -c 'stty ${stty}; printf "${prompt}"; read x; stty echo; echo "got $x"'`;
+    const answer = () => client.call('pane.write', { session: 's', input: ['secret'], as: 'text', enter: true });
+    // The terminal's modes tell, whatever the words are.
+    const secret = await run(ask('-echo', 'Geheimzahl eingeben > '), { queue: true });
+    expect(secret).toMatchObject({ status: 'needs_secret', exitCode: null, isRunning: true });
+    await answer();
+    const shown = await run(ask('echo', '[sudo] password for me: '), { queue: true, timeoutMs: 500 });
+    expect(shown).toMatchObject({ status: 'timed_out', isRunning: true });
+    await answer();
+    // The shell's own, which prints nothing; fish edits the line by itself, so there the words count.
+    const own = { bash: 'read -s x', zsh: 'read -s x', fish: 'read -s -P "Token: " x', dash: 'stty -echo; read x; stty echo' };
+    const asked = await run(own[shell], { queue: true });
+    expect(asked).toMatchObject({ status: 'needs_secret', isRunning: true });
+    await answer();
     expect(await run('echo on', { queue: true })).toMatchObject({ status: 'finished', output: 'on\n' });
   });
 

@@ -7,6 +7,7 @@ import { WireError } from '../../wire/errors.ts';
 import { asRefusal } from '../session/refusals.ts';
 import { type Shell, shellLog } from '../session/shell.ts';
 import type { CommandRecord } from './command-file.ts';
+import { look, type Seen } from './look.ts';
 import type { Tracker } from './tracker.ts';
 
 /** How a run is over for who asked; the command itself may go on. */
@@ -26,11 +27,6 @@ export interface RunOptions {
   isInterrupted: boolean;
 }
 
-/** A command that prints nothing for so long, below words that ask for a secret, waits for one. */
-const SECRET_MS = 300;
-/** From a byte to a look at what it did to the screen. */
-const SOON_MS = 30;
-const ASKS_FOR_SECRET = /(pass(word|phrase|code)|\bpin\b|secret|verification code|one-time code|token)[^\n]{0,80}[:?]\s*$/i;
 /** From Ctrl-C to the answer: a program may tidy up. */
 const INTERRUPT_MS = 2000;
 /** For a shell whose last program has just ended. */
@@ -121,22 +117,28 @@ export class Runner {
     const from = pane.head;
     // What somebody has begun to type is taken away, and lies in the shell's own buffer (C-y brings it back). Where nothing is, that would ring.
     pane.write(Buffer.from(`${this.#tracker.isTyping ? '\x15' : ''}${line}\r`));
-    const seen = { isSecret: false, isFullScreen: false };
-    const stopLooking = this.#look(() => hasStarted, seen);
+    const seen: { is: Seen | null } = { is: null };
+    const stopLooking = look(pane, {
+      hasStarted: () => hasStarted,
+      found: (what) => {
+        seen.is ??= what;
+        this.#tracker.poke();
+      },
+    });
     try {
       // A shell that ends says first how its last command did: only the prompt tells that it has not.
       const isOver = () => this.#tracker.is === 'gone' || (command !== null && command.endedAt !== null && this.#tracker.is === 'prompt');
-      await this.#until(() => isOver() || seen.isFullScreen || seen.isSecret, deadline);
+      await this.#until(() => isOver() || seen.is !== null, deadline);
       const begun = command as CommandRecord | null;
       if (this.#tracker.is === 'gone') return { status: 'shell_exited', command: begun, because: 'The shell has ended with this command.' };
       if (isOver()) return { status: 'finished', command: begun, because: begun!.because };
-      if (seen.isSecret)
+      if (seen.is === 'secret')
         return {
           status: 'needs_secret',
           command: begun,
           because: 'It asks for a password, which is a person’s to type: ai-session attach NAME',
         };
-      if (seen.isFullScreen)
+      if (seen.is === 'full screen')
         return {
           status: 'full_screen',
           command: begun,
@@ -214,46 +216,6 @@ export class Runner {
       const timer = deadline === null ? null : setTimeout(() => done(isTrue()), Math.max(0, deadline - Date.now()));
       const stop = this.#tracker.onChange(look);
     });
-  }
-
-  /**
-   * Looks at the screen when there is something new on it, and once more when the output pauses: nothing else tells that a program waits for what
-   * must not be shown.
-   */
-  #look(hasStarted: () => boolean, seen: { isSecret: boolean; isFullScreen: boolean }): () => void {
-    const { pane } = this.#tracker.session;
-    // Left behind by an earlier program.
-    let wasAlternate = pane.screen.isAlternate;
-    let soon: NodeJS.Timeout | null = null;
-    let pause: NodeJS.Timeout | null = null;
-    const tell = () => this.#tracker.poke();
-    const lookSoon = () => {
-      soon = null;
-      const { isAlternate } = pane.screen;
-      if (isAlternate && !wasAlternate && hasStarted()) seen.isFullScreen = true;
-      if (!isAlternate) wasAlternate = false;
-      if (seen.isFullScreen) tell();
-      else if (pane.screen.bytesWaiting > 0) soon = setTimeout(lookSoon, SOON_MS);
-    };
-    const lookAtPause = () => {
-      pause = null;
-      if (!hasStarted() || pane.screen.isAlternate) return;
-      const { y } = pane.screen.cursor;
-      const [line = ''] = pane.screen.lines({ from: y, to: y });
-      if (!ASKS_FOR_SECRET.test(line)) return;
-      seen.isSecret = true;
-      tell();
-    };
-    const stop = pane.onWritten(() => {
-      soon ??= setTimeout(lookSoon, SOON_MS);
-      if (pause) pause.refresh();
-      else pause = setTimeout(lookAtPause, SECRET_MS);
-    });
-    return () => {
-      stop();
-      if (soon) clearTimeout(soon);
-      if (pause) clearTimeout(pause);
-    };
   }
 }
 

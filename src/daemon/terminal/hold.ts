@@ -238,6 +238,8 @@ const RELEASE_MS = 1000;
  */
 type State = 'attached' | 'exited' | 'gone';
 
+type Answer = FromHolder & { id: number };
+
 class HoldPty implements AdoptedPty {
   readonly backend = 'hold';
   readonly pid: number;
@@ -267,9 +269,7 @@ class HoldPty implements AdoptedPty {
   #inputTaken = 0;
 
   #lastId = 0;
-  readonly #awaitingSignal = new Map<number, (errno: number) => void>();
-  readonly #awaitingStatus = new Map<number, (answer: (FromHolder & { is: 'status' }) | null) => void>();
-  readonly #awaitingModes = new Map<number, (modes: TerminalModes | null) => void>();
+  readonly #awaiting = new Map<number, (answer: Answer | null) => void>();
   readonly #version: number;
 
   constructor(socket: Socket, welcome: Welcome, { offset }: HoldAdoption, listener: PtyListener) {
@@ -317,29 +317,19 @@ class HoldPty implements AdoptedPty {
   }
 
   async signal(signal: NodeJS.Signals, to: 'program' | 'group' | 'foreground'): Promise<boolean> {
-    if (this.#state !== 'attached') return false;
-    const id = this.#nextId();
-    const errno = new Promise<number>((resolve) => this.#awaitingSignal.set(id, resolve));
-    this.#say({ is: 'signal', id, signal: constants.signals[signal], to });
-    return (await errno) === 0;
+    const answer = await this.#ask((id) => ({ is: 'signal', id, signal: constants.signals[signal], to }));
+    return answer?.is === 'signalled' && answer.errno === 0;
   }
 
   async foreground(): Promise<Foreground | null> {
-    if (this.#state !== 'attached') return null;
-    const id = this.#nextId();
-    const answer = new Promise<(FromHolder & { is: 'status' }) | null>((resolve) => this.#awaitingStatus.set(id, resolve));
-    this.#say({ is: 'status', id });
-    const status = await answer;
-    if (!status || status.hasExited || status.foreground === 0) return null;
+    const status = await this.#ask((id) => ({ is: 'status', id }));
+    if (status?.is !== 'status' || status.hasExited || status.foreground === 0) return null;
     return { pgid: status.foreground, cwd: status.cwd || null };
   }
 
   async terminalModes(): Promise<TerminalModes | null> {
-    if (this.#state !== 'attached' || this.#version < MODES_VERSION) return null;
-    const id = this.#nextId();
-    const modes = new Promise<TerminalModes | null>((resolve) => this.#awaitingModes.set(id, resolve));
-    this.#say({ is: 'modes', id });
-    return await modes;
+    const answer = this.#version < MODES_VERSION ? null : await this.#ask((id) => ({ is: 'modes', id }));
+    return answer?.is === 'modes' ? answer.modes : null;
   }
 
   dismiss(): void {
@@ -377,16 +367,10 @@ class HoldPty implements AdoptedPty {
         this.#sendInput();
         return;
       case 'signalled':
-        this.#awaitingSignal.get(message.id)?.(message.errno);
-        this.#awaitingSignal.delete(message.id);
-        return;
       case 'status':
-        this.#awaitingStatus.get(message.id)?.(message);
-        this.#awaitingStatus.delete(message.id);
-        return;
       case 'modes':
-        this.#awaitingModes.get(message.id)?.(message.modes);
-        this.#awaitingModes.delete(message.id);
+        this.#awaiting.get(message.id)?.(message);
+        this.#awaiting.delete(message.id);
         return;
       case 'refused':
         this.lose(TAKEN_OVER);
@@ -479,9 +463,14 @@ class HoldPty implements AdoptedPty {
     if (this.#state !== 'gone' && this.#socket.writable) this.#socket.write(encodeToHolder(message));
   }
 
-  #nextId(): number {
-    this.#lastId = (this.#lastId + 1) >>> 0;
-    return this.#lastId;
+  /** Null when nobody answers any more. */
+  async #ask(question: (id: number) => ToHolder): Promise<Answer | null> {
+    if (this.#state !== 'attached') return null;
+    const id = (this.#lastId + 1) >>> 0;
+    this.#lastId = id;
+    const answer = new Promise<Answer | null>((resolve) => this.#awaiting.set(id, resolve));
+    this.#say(question(id));
+    return await answer;
   }
 
   /** Nothing is asked, answered or told from here on. */
@@ -491,11 +480,7 @@ class HoldPty implements AdoptedPty {
     this.#ackTurn = null;
     this.#held = [];
     this.#input = [];
-    for (const answer of this.#awaitingSignal.values()) answer(constants.errno.ESRCH);
-    for (const answer of this.#awaitingStatus.values()) answer(null);
-    for (const answer of this.#awaitingModes.values()) answer(null);
-    this.#awaitingSignal.clear();
-    this.#awaitingStatus.clear();
-    this.#awaitingModes.clear();
+    for (const answer of this.#awaiting.values()) answer(null);
+    this.#awaiting.clear();
   }
 }
