@@ -167,6 +167,21 @@ test('any program that asks for a password waits; one that only prints runs', as
   puppet.exit(0);
 });
 
+test('a command that hides what is typed waits for a secret, whatever its words are', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  await bashIn(rig, client);
+  await becomes(client, 's', 'prompt');
+  await client.call('pane.write', { session: 's', input: ['read -s -p "Geheimzahl > " x'], as: 'text', enter: true });
+  await becomes(client, 's', 'waiting');
+  expect(await stateOf(client, 's')).toMatchObject({ because: 'what is typed is not shown: it asks for a secret' });
+  await client.call('pane.write', { session: 's', input: ['C-c'] });
+  await becomes(client, 's', 'prompt');
+  await client.call('pane.write', { session: 's', input: ['read x'], as: 'text', enter: true });
+  await becomes(client, 's', 'running');
+  await client.call('pane.write', { session: 's', input: ['C-c'] });
+});
+
 test('a shell that tells nothing is at its prompt when it is in the foreground itself', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();

@@ -106,7 +106,7 @@ export function hear(evidence: Evidence, news: News, at: number): Evidence {
 }
 
 /** A program that has gone may have died without taking back what it said. */
-const NOTHING_SAID = { hook: null, report: null, progress: null, notification: null, bell: null } as const;
+const NOTHING_SAID = { hook: null, report: null, progress: null, notification: null, bell: null, hidesInput: null } as const;
 
 function hearSignal(evidence: Evidence, signal: Signal, at: number): Evidence {
   switch (signal.is) {

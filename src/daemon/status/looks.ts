@@ -8,8 +8,8 @@ const FLOOD_BYTES = 32 << 10;
 export interface LooksParts {
   /** Output that the screen has not shown yet. */
   bytesWaiting(): number;
-  /** Time to look; `isReadable` is false while output floods. */
-  ring(isReadable: boolean): void;
+  /** Time to look: output has been still for a while, goes on, or floods, which nobody could read. */
+  ring(output: 'still' | 'going on' | 'flooding'): void;
 }
 
 /** When to look at a screen: soon after it was written to, and never by the clock. One timer, and none while nothing is written. */
@@ -52,10 +52,16 @@ export class Looks implements Disposable {
     if (isFlooding) {
       this.#bytes = 0;
       this.#ringIn(QUIET_MS);
-      this.#parts.ring(false);
-    } else if (isQuiet || now - this.#beganAt >= PATIENCE_MS) {
+      this.#parts.ring('flooding');
+    } else if (isQuiet) {
       this.#bytes = 0;
-      this.#parts.ring(true);
+      this.#parts.ring('still');
+    } else if (now - this.#beganAt >= PATIENCE_MS) {
+      this.#bytes = 0;
+      this.#beganAt = now;
+      // Where this was the last of it, it has still to become still.
+      this.#ringIn(QUIET_MS);
+      this.#parts.ring('going on');
     } else this.#ringIn(Math.min(this.#writtenAt + QUIET_MS, this.#beganAt + PATIENCE_MS) - now);
   }
 }

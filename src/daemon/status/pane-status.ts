@@ -6,8 +6,9 @@ import type { Status } from '../../wire/pane-status.ts';
 import type { CommandRecord } from '../output/command-file.ts';
 import type { Tracker } from '../output/tracker.ts';
 import type { Session } from '../session/session.ts';
-import type { Foreground } from '../terminal/pty.ts';
+import type { Foreground, TerminalModes } from '../terminal/pty.ts';
 import { agentOf } from './agent-of.ts';
+import { isShellAtPrompt } from './claims.ts';
 import { type Decision, decide, type Explanation, explain } from './decide.ts';
 import { type Evidence, hear, type News, startedAt } from './evidence.ts';
 import { senderAmong, speaksFor } from './hook-sender.ts';
@@ -69,7 +70,12 @@ export class PaneStatus implements Disposable {
     this.#evidence = startedAt(facts.restores.at(-1)?.at ?? facts.createdAt);
     this.#looks = new Looks({
       bytesWaiting: () => pane.screen.bytesWaiting,
-      ring: (isReadable) => this.#guard(() => this.#look(isReadable)),
+      ring: (output) =>
+        this.#guard(() => {
+          this.#look(output !== 'flooding');
+          if (output === 'still') this.#askModes();
+          else this.#hearModes(null);
+        }),
     });
     this.#unhear.push(
       pane.onWritten((offset, bytes) => this.#guard(() => (bytes ? this.#wrote(offset!, bytes) : this.#endIfEnded()))),
@@ -77,7 +83,12 @@ export class PaneStatus implements Disposable {
         pane.onTyped = () => {};
       },
     );
-    pane.onTyped = () => this.#guard(() => this.#hear({ is: 'input' }));
+    pane.onTyped = () =>
+      this.#guard(() => {
+        this.#hear({ is: 'input' });
+        // Somebody answers.
+        this.#hearModes(null);
+      });
   }
 
   /** Its program runs. */
@@ -285,6 +296,28 @@ export class PaneStatus implements Disposable {
       this.#hear({ is: 'hook', hook: word }, at);
       this.#decide();
     });
+  }
+
+  /* ---- Whether it asks for a secret ---- */
+
+  /** Once for each time that output has become still: what waits for a person writes nothing more. Agents and prompts edit lines themselves. */
+  #askModes(): void {
+    const { state } = this.#parts.session.pane;
+    if (state.is !== 'running' || this.#evidence.agent || isShellAtPrompt(this.#evidence)) return;
+    const heard = this.#evidence;
+    const answered = (modes: TerminalModes | null) =>
+      this.#guard(() => {
+        const { outputAt, inputAt } = this.#evidence;
+        if (!this.#isOver && outputAt === heard.outputAt && inputAt === heard.inputAt) this.#hearModes(modes);
+      });
+    state.pty.terminalModes().then(answered, () => answered(null));
+  }
+
+  #hearModes(modes: TerminalModes | null): void {
+    const isHidden = modes?.canonical === true && !modes.echo;
+    if (isHidden === (this.#evidence.hidesInput !== null)) return;
+    this.#hear({ is: 'hidden input', isHidden });
+    this.#decide();
   }
 
   /* ---- Who is in the foreground ---- */

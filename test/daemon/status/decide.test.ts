@@ -151,6 +151,13 @@ test.each<[string, News[]]>([
   expect(pane.at(200, ...news).decision.status).toBe('running');
 });
 
+test('a program that has gone hides no input any more', () => {
+  const pane = new Pane().at(100, { is: 'command', mark: 'started', text: 'sudo' }, text('?'), { is: 'hidden input', isHidden: true });
+  expect(pane.decision.status).toBe('waiting');
+  pane.at(200, { is: 'command', mark: 'finished', exitCode: 1 }).at(300, { is: 'command', mark: 'started', text: 'ls' });
+  expect(pane.decision.status).toBe('running');
+});
+
 test('an agent that begins in a shell has started until it draws', () => {
   const pane = new Pane()
     .at(100, text('$ '), { is: 'command', mark: 'prompt' })

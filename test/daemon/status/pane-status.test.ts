@@ -6,6 +6,7 @@ import type { Log } from '../../../src/base/log.ts';
 import type { WrittenListener } from '../../../src/daemon/session/pane.ts';
 import type { Session } from '../../../src/daemon/session/session.ts';
 import { PaneStatus } from '../../../src/daemon/status/pane-status.ts';
+import type { TerminalModes } from '../../../src/daemon/terminal/pty.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ais-'));
 beforeEach(() => void vi.useFakeTimers());
@@ -13,7 +14,7 @@ afterEach(() => void vi.useRealTimers());
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A status of a pane with this screen, of which nobody is in the foreground. */
-function statusOf(screen: { isAwake: boolean; lines(): string[] }) {
+function statusOf(screen: { isAwake: boolean; lines(): string[] }, terminalModes: () => Promise<TerminalModes | null> = async () => null) {
   const incidents: string[] = [];
   const changes: string[] = [];
   let write: WrittenListener = () => {};
@@ -21,7 +22,7 @@ function statusOf(screen: { isAwake: boolean; lines(): string[] }) {
     id: '%1',
     head: 0,
     activeAt: 0,
-    state: { is: 'running', pty: { foreground: async () => null } } as { is: string },
+    state: { is: 'running', pty: { foreground: async () => null, terminalModes } } as { is: string },
     screen: { bytesWaiting: 0, rows: 2, cols: 80, title: '', cursor: { x: 0, y: 0, visible: true }, isAlternate: false, ...screen },
     onTyped: () => {},
     onWritten: (then: WrittenListener) => {
@@ -47,7 +48,12 @@ function statusOf(screen: { isAwake: boolean; lines(): string[] }) {
     changed: ({ status }) => changes.push(status),
   });
   status.begin();
-  return { status, incidents, changes, pane, print: (text: string) => write(0, Buffer.from(text)) };
+  let offset = 0;
+  const print = (text: string) => {
+    write(offset, Buffer.from(text));
+    offset += text.length;
+  };
+  return { status, incidents, changes, pane, print };
 }
 
 test('a bug costs the status of that pane, and its end is told all the same', () => {
@@ -94,4 +100,32 @@ test('what floods from its first byte is seen to have drawn something', () => {
   print('y');
   vi.advanceTimersByTime(10_000);
   expect([reads, status.status]).toEqual([1, 'running']);
+});
+
+test('what is typed and not shown is a secret that is waited for, until somebody types or more is written', async () => {
+  let modes: TerminalModes | null = { echo: false, canonical: true };
+  let asks = 0;
+  const lines = () => ['Geheimzahl >', ''];
+  const { status, pane, print } = statusOf({ isAwake: true, lines }, async () => {
+    asks++;
+    return modes;
+  });
+  const settle = () => vi.advanceTimersByTimeAsync(10_000);
+  print('Geheimzahl > ');
+  await settle();
+  const because = { source: 'terminal', rule: 'hidden-input', text: 'what is typed is not shown: it asks for a secret' };
+  expect(status.decision).toMatchObject({ status: 'waiting', because });
+  pane.onTyped();
+  expect([status.status, asks, vi.getTimerCount()]).toEqual(['running', 1, 0]);
+  print('again: ');
+  await settle();
+  expect(status.status).toBe('waiting');
+  for (let n = 0; n < 20; n++) {
+    print('.');
+    await vi.advanceTimersByTimeAsync(50);
+  }
+  expect([status.status, asks]).toEqual(['running', 2]);
+  modes = { echo: true, canonical: true };
+  await settle();
+  expect([status.status, asks, vi.getTimerCount()]).toEqual(['running', 3, 0]);
 });
