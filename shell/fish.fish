@@ -34,6 +34,11 @@ function __ai_session_prompt --on-event fish_prompt
     __ai_session_mark A
 end
 
+# Ctrl-C shows the prompt once more, and fish_prompt does not tell of it.
+function __ai_session_cancel --on-event fish_cancel
+    __ai_session_mark A
+end
+
 function __ai_session_mark # MARK
     if builtin test -n "$__ai_session_nonce"
         builtin printf '\e]633;%s;%s\a' $argv[1] $__ai_session_nonce

@@ -198,6 +198,33 @@ describe.each<Shell>(['bash', 'zsh', 'fish'])('%s', (shell) => {
     expect(await run('echo "$FROM_RC"')).toMatchObject({ status: 'finished', output: 'yes\n' });
   });
 
+  it('a line that somebody has begun is put aside, over several lines too; one that was just entered runs', async () => {
+    await using rig = await Rig.start();
+    const client = await rig.connect();
+    const { run, home } = await shellIn(rig, client, shell);
+    const type = (text: string, enter: boolean) => client.call('pane.write', { session: 's', input: [text], as: 'text', enter });
+    const events = await rig.events();
+    await run('echo ready');
+    await type('echo half', false);
+    expect(await run('echo one')).toMatchObject({ output: 'one\n', exitCode: 0 });
+    // It lies in the shell's own buffer.
+    await client.call('pane.write', { session: 's', input: ['C-y', 'Enter'] });
+    await events.next((event) => event.event === 'command.finished' && event.text === 'echo half');
+    const loop = shell === 'fish' ? 'for i in 1 2' : 'for i in 1 2; do';
+    for (const lines of [[loop], [loop, 'echo "an open quote']]) {
+      for (const line of lines) await type(line, true);
+      expect(await run('echo whole')).toMatchObject({ status: 'finished', output: 'whole\n', exitCode: 0 });
+    }
+    spawnSync('mkfifo', [join(home, 'go')]);
+    await type('cat go; sh -c "exit 5"', true);
+    await expect(run('echo no')).rejects.toMatchObject({ code: 'busy' });
+    const queued = run('echo after', { queue: true });
+    writeFileSync(join(home, 'go'), 'two\n');
+    expect(await queued).toMatchObject({ status: 'finished', output: 'after\n' });
+    const { commands: all } = await client.call('command.list', { session: 's' });
+    expect(all.at(-2)).toMatchObject({ text: 'cat go; sh -c "exit 5"', exitCode: 5 });
+  });
+
   it('a daemon that is killed while a command runs leaves it whole for the next one', async () => {
     await using rig = await Rig.start();
     const client = await rig.connect();

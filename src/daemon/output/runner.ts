@@ -29,6 +29,10 @@ export interface RunOptions {
 
 /** From Ctrl-C to the answer: a program may tidy up. */
 const INTERRUPT_MS = 2000;
+/** From Enter to what a shell does about it. */
+const STILL_MS = 100;
+/** From Ctrl-C to the shell's prompt. */
+const PROMPT_MS = 2000;
 /** For a shell whose last program has just ended. */
 const FRONT_MS = 500;
 
@@ -67,6 +71,12 @@ export class Runner {
     const { session } = tracker;
     const shell = session.facts.shell!;
     if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
+    if (tracker.isEntered && !(await this.#leavesLine(deadline)))
+      return {
+        status: 'not_started',
+        command: null,
+        because: 'The shell is in a line that somebody has begun, and Ctrl-C did not end it.',
+      };
     const { running } = tracker;
     if (running && !options.isPatient) throw busy(session.facts.name, running);
     const isReady = await this.#until(() => tracker.is === 'prompt' || tracker.is === 'gone' || shell.kind === 'sh', deadline);
@@ -175,6 +185,28 @@ export class Runner {
     if (kind !== 'sh' || !(await this.#isInFront())) return false;
     this.#tracker.interrupted();
     return true;
+  }
+
+  /**
+   * Takes away a line that goes on below, as a loop whose end was not typed yet: C-u would clear only the last part of it. First, what was
+   * entered a moment ago may begin as a command: a shell that has read it answers with output, and gives the terminal to the command, whose
+   * lines are edited by the kernel.
+   */
+  async #leavesLine(deadline: number | null): Promise<boolean> {
+    const tracker = this.#tracker;
+    const { pane } = tracker.session;
+    const isLeft = () => !tracker.isEntered;
+    const soon = () => Math.min(deadline ?? Number.POSITIVE_INFINITY, Date.now() + PROMPT_MS);
+    for (const until = soon(); ; ) {
+      const { head } = pane;
+      if (await this.#until(isLeft, Date.now() + STILL_MS)) return true;
+      const modes = pane.state.is === 'running' ? await pane.state.pty.terminalModes() : null;
+      if (isLeft()) return true;
+      if (head === pane.head && head > pane.entered.head && !modes?.canonical) break;
+      if (Date.now() >= until) return false;
+    }
+    pane.write(Buffer.from('\x03'));
+    return await this.#until(isLeft, soon());
   }
 
   /** Whether the shell itself has the terminal, and no program that it has started. */

@@ -29,6 +29,8 @@ export class Tracker {
   #offset: number;
   /** What had been typed when the last command began. */
   #typedBytes: number;
+  /** The same when the prompt was last shown. */
+  #promptBytes = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor({
@@ -74,6 +76,12 @@ export class Tracker {
     return this.session.pane.typedBytes > this.#typedBytes;
   }
 
+  /** Whether Enter was typed at this prompt and nothing has come of it yet: a command is about to begin, or the line goes on below. */
+  get isEntered(): boolean {
+    const { facts, pane } = this.session;
+    return this.#is === 'prompt' && facts.shell?.kind !== 'sh' && pane.entered.typedBytes > this.#promptBytes;
+  }
+
   /** Everything before this offset of the journal has been looked at. */
   get offset(): number {
     return this.#offset;
@@ -111,6 +119,7 @@ export class Tracker {
           this.#finish({ status: line?.status ?? null, at: line?.at ?? null, to: mark.offset, because: line ? null : UNTOLD });
         }
         this.#is = 'prompt';
+        this.#promptBytes = this.session.pane.typedBytes;
     }
     if (this.#lines.length > 0) this.#waitForMarks();
     this.#tell();

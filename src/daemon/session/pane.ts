@@ -20,6 +20,7 @@ const INPUT_LIMIT_BYTES = 64 << 20;
 /** A viewer smaller than this never shrinks a pane: phones and 2x1 web terminals have wrecked many a screen. */
 const SMALLEST_COLS = 20;
 const SMALLEST_ROWS = 5;
+const [CR, LF] = [13, 10];
 
 /**
  * starting ──▶ running ──exit──▶ ended
@@ -62,6 +63,7 @@ export class Pane {
   #shownTo = 0;
   #marks: MarkFilter | null = null;
   #typedBytes = 0;
+  #entered = { typedBytes: 0, head: 0 };
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
   readonly #onWritten = new Set<WrittenListener>();
@@ -129,6 +131,11 @@ export class Pane {
   /** Bytes of input so far, since this daemon began. */
   get typedBytes(): number {
     return this.#typedBytes;
+  }
+
+  /** When Enter was last typed: what had been typed by then, and printed. */
+  get entered(): { typedBytes: number; head: number } {
+    return this.#entered;
   }
 
   /** Before the first byte comes: its shell prints marks with this nonce, which nobody is to see. */
@@ -248,6 +255,7 @@ export class Pane {
     }
     this.journal?.typed(bytes.length);
     this.#typedBytes += bytes.length;
+    if (bytes.includes(CR) || bytes.includes(LF)) this.#entered = { typedBytes: this.#typedBytes, head: this.#head };
     pty.write(bytes);
     if (isTyping(bytes)) this.onTyped();
   }

@@ -25,7 +25,13 @@ afterEach(() => {
 
 /** A tracker of a shell that the test plays. */
 function shell() {
-  const pane = { id: '%1', head: 0, state: { is: 'running' } as { is: string; exit?: object } };
+  const pane = {
+    id: '%1',
+    head: 0,
+    typedBytes: 0,
+    entered: { typedBytes: 0, head: 0 },
+    state: { is: 'running' } as { is: string; exit?: object },
+  };
   const session = { facts: { shell: { kind: 'bash', nonce: NONCE } }, pane } as unknown as Session;
   const file = new CommandFile({ folder, session: '$1', vault: null });
   const told: string[] = [];
@@ -135,6 +141,40 @@ test('the next daemon reads on where this one was killed', () => {
   second.ended();
   expect(second.is).toBe('gone');
   expect(told).toEqual(['started 1 one null', 'finished 1 one 7', 'started 2 two null', 'finished 2 two 9']);
+});
+
+test('a line with Enter has come to nothing until a command or a prompt comes of it', () => {
+  const { open, mark, write, pane } = shell();
+  const tracker = open();
+  const type = (text: string) => {
+    pane.typedBytes += text.length;
+    if (text.includes('\r')) pane.entered = { typedBytes: pane.typedBytes, head: pane.head };
+  };
+  const told: boolean[] = [];
+  const tell = () => told.push(tracker.isEntered);
+  type('typed before the prompt\r');
+  tell();
+  tracker.hearMark(mark('A'));
+  tell();
+  type('half a line');
+  tell();
+  type('; do\r');
+  tell();
+  type('more');
+  tell();
+  tracker.hearMark(mark('A'));
+  tell();
+  type('ls\r');
+  tell();
+  write(start(1, 'ls'));
+  tracker.hearMark(mark('C'));
+  tell();
+  type('an answer\r');
+  write(end(1, 0));
+  tracker.hearMark(mark('D', 0));
+  tracker.hearMark(mark('A'));
+  tell();
+  expect(told).toEqual([false, false, false, true, true, false, true, false, false]);
 });
 
 test('a line that begins with a blank is kept out, as shells keep it out of their history', () => {
