@@ -165,6 +165,7 @@ export class Daemon implements AsyncDisposable {
     writeFileAtomic(this.#paths.daemonJson, `${JSON.stringify(who)}\n`);
     this.#log.info('listening', { socket: this.#paths.socket, sessions: this.#sessions.all.length, build: VERSION, node: process.version });
     await this.#restoring.comeBack();
+    this.#statuses.start();
     void this.#encryption.bringUpToDate().catch((error) => this.#log.incident('encryption could not be brought up to date', error));
   }
 

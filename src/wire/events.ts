@@ -40,6 +40,8 @@ export type EventBody =
   | { event: 'pane.status'; session: string; name: string; status: Status; because: string; since: number }
   /** It waits for its human. */
   | { event: 'agent.waiting'; session: string; name: string; because: string; since: number }
+  /** A file of rules for agents has changed; what is wrong with them now. */
+  | { event: 'agents.reloaded'; problems: readonly string[] }
   | { event: 'session.removed'; session: string; name: string }
   | { event: 'client.attached'; session: string; name: string; stream: number; readOnly: boolean }
   | { event: 'client.detached'; session: string; name: string; stream: number; because: string };

@@ -130,24 +130,32 @@ test('explain tells the evidence; the next daemon finds the same', async () => {
   await becomes(later, 'agent', 'exited');
 });
 
-test("a user's rules make an agent of a program, and what is wrong with them is said", async () => {
+test("a user's rules make an agent of a program, count as soon as they are written, and what is wrong with them is said", async () => {
   await using rig = await Rig.start();
-  mkdirSync(join(rig.home, 'agents'));
-  writeFileSync(
-    join(rig.home, 'agents', 'mine.yaml'),
-    "id: mine\nagent: Mine\nprograms: [my-agent]\ntitles:\n  - { id: asks, status: waiting, regex: '^ask', provenance: seen }\n",
-  );
-  writeFileSync(join(rig.home, 'agents', 'bad.yaml'), 'id: bad\nagent: Bad\nprogram: [x]\n');
+  const rules = (status: string) =>
+    `id: mine\nagent: Mine\nprograms: [my-agent]\ntitles:\n  - { id: asks, status: ${status}, regex: '^ask', provenance: seen }\n`;
   const client = await rig.connect();
+  const events = await rig.events();
+  const problems = async () => (await client.call('daemon.status', {})).problems;
+  const reloaded = () => events.next(({ event }) => event === 'agents.reloaded');
   const { program, enters } = disguise(rig, 'my-agent');
   await client.call('session.create', { name: 'mine', command: [program], cwd: rig.home, env: rig.environment });
   const puppet = await enters;
   puppet.print('hello\x1b]2;ask me\x07');
+  await becomes(client, 'mine', 'running');
+  mkdirSync(rig.paths.agents);
+  writeFileSync(join(rig.paths.agents, 'mine.yaml'), rules('waiting'));
   await becomes(client, 'mine', 'waiting');
   expect(await stateOf(client, 'mine')).toMatchObject({ because: 'the title is "ask me"' });
-  expect(await client.call('daemon.status', {})).toMatchObject({
-    problems: expect.arrayContaining([expect.stringContaining('agents/bad.yaml: the file: no key "program"; did you mean "programs"?')]),
-  });
+  writeFileSync(join(rig.paths.agents, 'mine.yaml'), rules('working'));
+  await becomes(client, 'mine', 'working');
+  expect([await reloaded(), await reloaded(), await problems()]).toMatchObject([{ problems: [] }, { problems: [] }, []]);
+  writeFileSync(join(rig.paths.agents, 'mine.yaml'), `${rules('done')}program: x\n`);
+  const wrong = 'agents/mine.yaml: the file: no key "program"; did you mean "programs"?; the last good rules of this file stay';
+  expect([await reloaded(), await problems()]).toMatchObject([{ problems: [wrong] }, [wrong]]);
+  expect(await stateOf(client, 'mine')).toMatchObject({ status: 'working' });
+  writeFileSync(join(rig.paths.agents, 'bad.yaml'), 'agent: Bad\n');
+  expect(await reloaded()).toMatchObject({ problems: expect.arrayContaining([wrong, expect.stringMatching(/^agents\/bad.yaml: id: /)]) });
   puppet.exit(0);
 });
 

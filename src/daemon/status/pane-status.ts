@@ -24,9 +24,14 @@ const SIGNALS_MS = 50;
 /** A program that goes on printing is asked anew who it is, at most so often. */
 const FOREGROUND_MS = 2000;
 
+const NO_RULES: Rules = { agents: [], program: null };
+
 export interface PaneStatusParts {
   session: Session;
-  rules: Rules;
+  /** Null until they have been read. */
+  rules(): Rules | null;
+  /** Reads them, if nobody has yet. */
+  rulesNow(): Rules;
   /** Where its agent's hooks report. */
   hookSocket: string;
   shellOf(): { tracker: Tracker; commands(): CommandRecord[] } | null;
@@ -104,6 +109,18 @@ export class PaneStatus implements Disposable {
     });
   }
 
+  /** There are other rules: what is known is judged by them, and who is in the foreground may be known by another name. */
+  rulesChanged(): void {
+    this.#guard(() => {
+      if (this.#isOver) return;
+      const { agent } = this.#evidence;
+      const rules = agent && this.#rules.agents.find(({ id }) => id === agent.rules.id);
+      if (agent) this.#hear({ is: 'agent', agent: rules ? { rules, because: agent.because } : null });
+      if (this.#hasBegun) this.#askForeground();
+      this.#decide();
+    });
+  }
+
   get status(): Status {
     return this.decision.status;
   }
@@ -112,18 +129,22 @@ export class PaneStatus implements Disposable {
     this.#guard(() => this.#endIfEnded());
     if (this.#decision) return this.#decision;
     const now = Date.now();
-    return this.#isTakenBack ? unknown('it has not been looked at yet', now) : decide(this.#evidence, now, null, this.#parts.rules);
+    return this.#isTakenBack ? unknown('it has not been looked at yet', now) : decide(this.#evidence, now, null, this.#rules);
   }
 
   explain(): Explanation {
     this.#guard(() => this.#endIfEnded());
-    return explain(this.#evidence, Date.now(), this.#decision, this.#parts.rules);
+    return explain(this.#evidence, Date.now(), this.#decision, this.#rules);
   }
 
   /** Calls whenever it does something else. Returns how not to be called any more. */
   onChange(then: () => void): () => void {
     this.#listeners.add(then);
     return () => this.#listeners.delete(then);
+  }
+
+  get #rules(): Rules {
+    return this.#parts.rules() ?? NO_RULES;
   }
 
   [Symbol.dispose](): void {
@@ -187,9 +208,11 @@ export class PaneStatus implements Disposable {
 
   #decide(): void {
     if (!this.#hasBegun || this.#isOver) return;
+    // What has just begun is starting by any rules. Any other word without them would be taken back at once.
+    if (!this.#parts.rules() && (this.#isTakenBack || this.#decision)) return;
     const before = this.#decision;
     const now = Date.now();
-    const decision = decide(this.#evidence, now, before, this.#parts.rules);
+    const decision = decide(this.#evidence, now, before, this.#rules);
     this.#decidedAt = performance.now();
     if (this.#recheck) clearTimeout(this.#recheck);
     this.#recheck = null;
@@ -215,7 +238,7 @@ export class PaneStatus implements Disposable {
     const at = facts.endedAt ?? Date.now();
     if (state.how === 'lost') this.#hear({ is: 'lost' }, at);
     else this.#hear({ is: 'ended', ...state.exit }, at);
-    this.#take(decide(this.#evidence, at, this.#decision, this.#parts.rules));
+    this.#take(decide(this.#evidence, at, this.#decision, this.#rules));
   }
 
   /* ---- The shell's own marks ---- */
@@ -275,9 +298,9 @@ export class PaneStatus implements Disposable {
   }
 
   async #hearHook(report: HookReport): Promise<void> {
-    const { session, rules, log } = this.#parts;
+    const { session, rulesNow, log } = this.#parts;
     const { agent: id, event, ancestors } = report;
-    const sender = senderAmong(ancestors, rules);
+    const sender = senderAmong(ancestors, rulesNow());
     const isOurs = () =>
       this.#evidence.agent?.rules.id === id &&
       (ancestors.length === 0 ||
@@ -364,7 +387,7 @@ export class PaneStatus implements Disposable {
 
   #hearAgentAmong(members: readonly Member[]): void {
     for (const member of members) {
-      const agent = agentOf([member.argv], this.#parts.rules);
+      const agent = agentOf([member.argv], this.#rules);
       if (agent) return this.#hearAgent({ agent, member });
     }
     this.#hearAgent(null);

@@ -1,20 +1,22 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { PACKAGE_FOLDER } from '../../base/package.ts';
-import { type LoadedRules, loadRules, type Origin, type RuleFile } from './rules.ts';
+import { FILE_LIMIT, type Origin, type RuleFile } from './rules.ts';
 
-/** Our rules for agents, and those that the user has in a folder. */
-export function readRules(userFolder: string): LoadedRules {
-  const problems: string[] = [];
-  const files = [...filesOf(join(PACKAGE_FOLDER, 'agents'), 'built-in', problems), ...filesOf(userFolder, 'user', problems)];
-  const loaded = loadRules(files);
-  return { rules: loaded.rules, problems: [...problems, ...loaded.problems.map((problem) => `agents/${problem}`)] };
-}
+/** Nobody has so many agents; a folder that was put there by mistake has. */
+const FILES_LIMIT = 200;
 
-function filesOf(folder: string, origin: Origin, problems: string[]): RuleFile[] {
-  return namesIn(folder, problems).flatMap((file) => {
+/** The rule files of a folder. What cannot be read is told in `problems`. */
+export function ruleFilesOf(folder: string, origin: Origin, problems: string[]): RuleFile[] {
+  const names = namesIn(folder, problems);
+  if (names.length > FILES_LIMIT) problems.push(`agents: there are ${names.length} files, and the first ${FILES_LIMIT} are read`);
+  return names.slice(0, FILES_LIMIT).flatMap((file) => {
     try {
-      return [{ file, text: readFileSync(join(folder, file), 'utf8'), origin }];
+      const path = join(folder, file);
+      const { size } = statOfFile(path);
+      // A byte is a character at most.
+      return size > FILE_LIMIT * 4
+        ? [{ file, text: ' '.repeat(FILE_LIMIT + 1), origin }]
+        : [{ file, text: readFileSync(path, 'utf8'), origin }];
     } catch (error) {
       problems.push(`agents/${file}: it cannot be read (${(error as Error).message})`);
       return [];
@@ -22,9 +24,18 @@ function filesOf(folder: string, origin: Origin, problems: string[]): RuleFile[]
   });
 }
 
+/** A pipe would be waited for, and a device has no end. */
+function statOfFile(path: string) {
+  const stat = statSync(path);
+  if (!stat.isFile()) throw new Error('it is no file');
+  return stat;
+}
+
 function namesIn(folder: string, problems: string[]): string[] {
   try {
-    return readdirSync(folder).filter((name) => /\.ya?ml$/.test(name));
+    return readdirSync(folder)
+      .filter((name) => /\.ya?ml$/.test(name))
+      .sort();
   } catch (error) {
     // Most people have no rules of their own.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')

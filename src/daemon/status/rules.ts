@@ -28,25 +28,44 @@ export interface Rules {
 
 export interface LoadedRules {
   rules: Rules;
-  /** A sentence for each thing that was not taken. A file with one is left out as a whole, and the built-in of that name stays. */
+  /** A sentence for each thing that was not taken. A file with one counts as a whole as it did before, or the built-in of that name does. */
+  problems: string[];
+}
+
+/** A rule file, read. */
+export interface ReadRuleFile extends Pick<RuleFile, 'file' | 'origin'> {
+  /** Null for a file with a mistake, unless `isKept`: then they are those that it had before. */
+  rules: AgentRules | null;
+  isKept: boolean;
   problems: string[];
 }
 
 /** Reads what was found of rule files. Nothing in them can stop the daemon. */
 export function loadRules(files: readonly RuleFile[]): LoadedRules {
+  return combineRules(files.map((file) => readRuleFile(file)));
+}
+
+/** One file. `before`: what it said the last time, which stays when it is wrong now. */
+export function readRuleFile(found: RuleFile, before?: ReadRuleFile): ReadRuleFile {
+  const { file, origin } = found;
+  const { rules, problems } = readFile(found);
+  const kept = rules ? null : (before?.rules ?? null);
+  return { file, origin, rules: rules ?? kept, isKept: kept !== null, problems };
+}
+
+/** What counts of several files. */
+export function combineRules(files: readonly ReadRuleFile[]): LoadedRules {
   const problems: string[] = [];
   const byFile = new Map<string, AgentRules>();
   const byOrigin = (origin: Origin) => files.filter((file) => file.origin === origin).sort((a, b) => (a.file < b.file ? -1 : 1));
-  for (const file of [...byOrigin('built-in'), ...byOrigin('user')]) {
-    const read = readFile(file);
-    const stays = byFile.has(file.file) ? '; the built-in rules stay' : '';
-    problems.push(...read.problems.map((problem) => `${file.file}: ${problem}${stays}`));
-    if (!read.rules) continue;
-    const { id } = read.rules;
-    const twin = [...byFile.values()].find((rules) => rules.id === id && rules.file !== file.file);
-    if (twin)
-      problems.push(`${file.file}: id: "${id}" belongs to ${twin.file}; use another id, or name the file "${twin.file}" to replace it`);
-    else byFile.set(file.file, read.rules);
+  for (const { file, rules, isKept, problems: own } of [...byOrigin('built-in'), ...byOrigin('user')]) {
+    const stays = isKept ? '; the last good rules of this file stay' : byFile.has(file) ? '; the built-in rules stay' : '';
+    problems.push(...own.map((problem) => `${file}: ${problem}${stays}`));
+    if (!rules) continue;
+    const { id } = rules;
+    const twin = [...byFile.values()].find((other) => other.id === id && other.file !== file);
+    if (twin) problems.push(`${file}: id: "${id}" belongs to ${twin.file}; use another id, or name the file "${twin.file}" to replace it`);
+    else byFile.set(file, rules);
   }
   const all = [...byFile.values()].sort((a, b) => Number(b.origin === 'user') - Number(a.origin === 'user'));
   return {
@@ -58,8 +77,8 @@ export function loadRules(files: readonly RuleFile[]): LoadedRules {
 /** The id of the rules for programs that are no agents. */
 const ANY_PROGRAM = 'program';
 
-/** Bytes of a file. Ours have less than 8 KiB. */
-const FILE_LIMIT = 64 * 1024;
+/** Characters of a file. Ours have less than 8 KiB. */
+export const FILE_LIMIT = 64 * 1024;
 
 function readFile({ file, text, origin }: RuleFile): { rules: AgentRules | null; problems: string[] } {
   if (text.length > FILE_LIMIT) return { rules: null, problems: [`it has more than ${FILE_LIMIT} characters; make it shorter`] };

@@ -7,7 +7,7 @@ import type { Sessions } from '../session/sessions.ts';
 import type { Handlers, Subsystem } from '../subsystem.ts';
 import type { Decision } from './decide.ts';
 import { PaneStatus } from './pane-status.ts';
-import { readRules } from './rule-files.ts';
+import { RuleBook } from './rule-book.ts';
 
 export interface StatusesParts {
   sessions: Sessions;
@@ -21,26 +21,36 @@ export interface StatusesParts {
 export class Statuses implements Subsystem<'pane.explain'> {
   readonly #parts: StatusesParts;
   readonly #bySession = new WeakMap<Session, PaneStatus>();
-  /** What is wrong with the files of rules, in sentences. */
-  readonly problems: string[];
+  readonly #book: RuleBook;
+  /** The daemon listens: what takes time can be done. */
+  #isStarted = false;
 
   constructor(parts: StatusesParts) {
-    const { sessions, commands, paths, log } = parts;
+    const { sessions, commands, paths, log, emit } = parts;
     this.#parts = parts;
-    const { rules, problems } = readRules(paths.agents);
-    this.problems = problems;
-    for (const problem of problems) log.warn('a rule for agents was not taken', { problem });
+    this.#book = new RuleBook({
+      userFolder: paths.agents,
+      log,
+      changed: (isFirst) => {
+        for (const session of sessions.all) this.#bySession.get(session)?.rulesChanged();
+        if (!isFirst) emit({ event: 'agents.reloaded', problems: this.#book.problems });
+      },
+    });
     sessions.onAssembled.add((session) => {
       const status = new PaneStatus({
         session,
-        rules,
+        rules: () => this.#book.rules,
+        rulesNow: () => this.#book.rulesNow,
         hookSocket: hookSocket(paths, session.pane.id),
         shellOf: () => commands.shellOf(session.pane.id),
         log,
         changed: (decision) => this.#tell(session, decision),
       });
       this.#bySession.set(session, status);
-      session.onRunning = () => status.begin();
+      session.onRunning = () => {
+        status.begin();
+        if (this.#isStarted) this.#book.begin();
+      };
       session.doing = () => {
         const { status: word, because, since } = status.decision;
         return { status: word, because: because.text, since };
@@ -51,6 +61,7 @@ export class Statuses implements Subsystem<'pane.explain'> {
   readonly calls: Pick<Handlers, 'pane.explain'> = {
     'pane.explain': ({ session: target }) => {
       const session = this.#parts.sessions.find(target);
+      this.#book.readNow();
       const { decision, agent, considered } = this.#bySession.get(session)!.explain();
       const { status, because, since, recheckAt } = decision;
       return {
@@ -67,6 +78,17 @@ export class Statuses implements Subsystem<'pane.explain'> {
     },
   };
 
+  /** What is wrong with the files of rules, in sentences. */
+  get problems(): string[] {
+    return this.#book.problems;
+  }
+
+  /** The daemon listens. Until a program runs nobody needs the rules. */
+  start(): void {
+    this.#isStarted = true;
+    if (this.#parts.sessions.all.some(({ isEnded }) => !isEnded)) this.#book.begin();
+  }
+
   /** What a pane is doing; null for one that is in no list any more. */
   of(pane: string): PaneStatus | null {
     const session = this.#parts.sessions.all.find((each) => each.pane.id === pane);
@@ -79,6 +101,7 @@ export class Statuses implements Subsystem<'pane.explain'> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#book[Symbol.dispose]();
     for (const session of this.#parts.sessions.all) this.#bySession.get(session)?.[Symbol.dispose]();
   }
 

@@ -41,7 +41,8 @@ function statusOf(screen: { isAwake: boolean; lines(): string[] }, terminalModes
   };
   const status = new PaneStatus({
     session: { facts, pane } as unknown as Session,
-    rules: { agents: [], program: null },
+    rules: () => ({ agents: [], program: null }),
+    rulesNow: () => ({ agents: [], program: null }),
     hookSocket: join(folder, 'h1.sock'),
     shellOf: () => null,
     log: log as unknown as Log,
