@@ -64,6 +64,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'daemon', aliases: [], summary: 'start, stop, restart or look at the daemon', load: () => import('./commands/daemon.ts') },
   { name: 'doctor', aliases: [], summary: 'check this machine, and say how to mend it', load: () => import('./commands/doctor.ts') },
   {
+    name: 'hooks',
+    aliases: [],
+    summary: "let agents tell what they are doing: hooks in an agent's settings",
+    load: () => import('./commands/hooks.ts'),
+  },
+  {
     name: 'completion',
     aliases: [],
     summary: 'print a completion script for bash, zsh or fish',

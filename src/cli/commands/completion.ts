@@ -93,12 +93,14 @@ function describeCommand(command: Command, name: string, summary: string): Descr
   const options = [...command.options.map(describeOption), { flags: ['-h', '--help'], takes: null, summary: 'display help for command' }];
   // Whatever has -t takes the session as its first operand too.
   const takesSession = command.options.some(({ long }) => long === '--target');
+  const choices = command.registeredArguments.flatMap(({ argChoices }) => (argChoices ? [argChoices] : []));
   return {
     name,
     aliases: [],
     summary,
     options,
-    operands: name === 'completion' ? [[...SCRIPTS.keys()]] : takesSession ? (name === 'signal' ? ['session', SIGNALS] : ['session']) : [],
+    operands:
+      name === 'completion' ? [[...SCRIPTS.keys()]] : takesSession ? (name === 'signal' ? ['session', SIGNALS] : ['session']) : choices,
     isEndless: name === 'kill' || name === 'wait',
     takesCommand: false,
     verbs: command.commands.map((verb) => describeCommand(verb, `${name} ${verb.name()}`, verb.description())),
