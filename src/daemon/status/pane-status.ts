@@ -116,7 +116,7 @@ export class PaneStatus implements Disposable {
       const { agent } = this.#evidence;
       const rules = agent && this.#rules.agents.find(({ id }) => id === agent.rules.id);
       if (agent) this.#hear({ is: 'agent', agent: rules ? { rules, because: agent.because } : null });
-      if (this.#hasBegun) this.#askForeground();
+      if (this.#hasBegun) void this.#askForeground();
       this.#decide();
     });
   }
