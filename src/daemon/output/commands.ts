@@ -207,13 +207,14 @@ export class Commands implements Subsystem<Calls> {
 
   #result(
     session: Session,
-    { status, command, because }: Outcome,
+    { status, command, because, inside }: Outcome,
     { maxBytes, warnings, asked, exit }: { maxBytes: number; warnings: string[]; asked: number; exit: string | null },
   ): RunResult {
     const { pane, facts, folder, record } = session;
-    const to = command?.to ?? pane.head;
-    const { text, truncated } = command ? this.#output({ record, folder, live: session }, { ...command, to }, maxBytes) : NO_OUTPUT;
-    const isRunning = command !== null && command.endedAt === null;
+    const to = command?.to ?? inside?.to ?? pane.head;
+    const from = command?.from ?? inside?.from ?? null;
+    const { text, truncated } = this.#output({ record, folder, live: session }, { pane: pane.id, from, to }, maxBytes);
+    const isRunning = inside?.isRunning ?? (command !== null && command.endedAt === null);
     return {
       session: { id: facts.id, name: facts.name },
       status,
@@ -225,7 +226,7 @@ export class Commands implements Subsystem<Calls> {
       durationMs: (command?.endedAt ?? Date.now()) - (command?.startedAt ?? asked),
       output: text,
       truncated,
-      range: command && command.from !== null ? { pane: pane.id, from: command.from, to } : null,
+      range: from === null ? null : { pane: pane.id, from, to },
       cursor: writeCursor({ pane: pane.id, offset: to, picture: null }),
       warnings,
     };
@@ -270,6 +271,5 @@ interface Found {
   live: Session | null;
 }
 
-const NO_OUTPUT: CommandText = { text: '', truncated: null };
 /** The longest a timer can be, 24 days. */
 const NO_LIMIT_MS = 2 ** 31 - 1;

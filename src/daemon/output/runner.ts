@@ -7,15 +7,18 @@ import { WireError } from '../../wire/errors.ts';
 import { asRefusal } from '../session/refusals.ts';
 import { type Shell, shellLog } from '../session/shell.ts';
 import type { CommandRecord } from './command-file.ts';
+import { findPrompt, typeAt } from './inside.ts';
 import { look, type Seen } from './look.ts';
 import type { Tracker } from './tracker.ts';
 
 /** How a run is over for who asked; the command itself may go on. */
 export interface Outcome {
-  status: 'finished' | 'timed_out' | 'shell_exited' | 'full_screen' | 'needs_secret' | 'not_started';
+  status: 'finished' | 'timed_out' | 'shell_exited' | 'full_screen' | 'needs_secret' | 'not_started' | 'unobserved';
   command: CommandRecord | null;
   /** In a sentence, where it is not simply finished. */
   because: string | null;
+  /** For what was typed into a shell inside another program, of which there is no command. */
+  inside?: { from: number; to: number; isRunning: boolean };
 }
 
 export interface RunOptions {
@@ -78,7 +81,11 @@ export class Runner {
         because: 'The shell is in a line that somebody has begun, and Ctrl-C did not end it.',
       };
     const { running } = tracker;
-    if (running && !options.isPatient) throw busy(session.facts.name, running);
+    if (running && !options.isPatient) {
+      const inside = await this.#typeInside(options, deadline);
+      if (inside) return inside;
+      if (tracker.running === running) throw busy(session.facts.name, running);
+    }
     const isReady = await this.#until(() => tracker.is === 'prompt' || tracker.is === 'gone' || shell.kind === 'sh', deadline);
     if (tracker.is === 'gone') return { status: 'not_started', command: null, because: 'The shell has ended.' };
     if (!isReady)
@@ -89,8 +96,11 @@ export class Runner {
           ? `The shell was busy with "${short(tracker.running.text ?? 'a command')}".`
           : 'The shell showed no prompt.',
       };
-    if (shell.kind === 'sh' && !(await this.#comesToFront(options.isPatient ? deadline : Date.now() + FRONT_MS)))
+    if (shell.kind === 'sh' && !(await this.#comesToFront(options.isPatient ? deadline : Date.now() + FRONT_MS))) {
+      const inside = options.isPatient ? null : await this.#typeInside(options, deadline);
+      if (inside) return inside;
       throw busy(session.facts.name, null);
+    }
     const file = join(dirname(shellLog(this.#paths, session.pane.id)), `${session.pane.id.slice(1)}-${randomBytes(4).toString('hex')}`);
     try {
       return await this.#type(options, { file, shell, deadline });
@@ -142,18 +152,7 @@ export class Runner {
       const begun = command as CommandRecord | null;
       if (this.#tracker.is === 'gone') return { status: 'shell_exited', command: begun, because: 'The shell has ended with this command.' };
       if (isOver()) return { status: 'finished', command: begun, because: begun!.because };
-      if (seen.is === 'secret')
-        return {
-          status: 'needs_secret',
-          command: begun,
-          because: 'It asks for a password, which is a person’s to type: ai-session attach NAME',
-        };
-      if (seen.is === 'full screen')
-        return {
-          status: 'full_screen',
-          command: begun,
-          because: 'It is a full-screen program now, which goes on. Look at it with: ai-session capture NAME',
-        };
+      if (seen.is) return { ...stopped(seen.is), command: begun };
       if (!hasStarted) {
         const because = pane.head > from ? 'The shell did not begin it.' : 'The shell does not read what is typed.';
         return { status: 'not_started', command: null, because };
@@ -166,6 +165,29 @@ export class Runner {
     } finally {
       stopLooking();
     }
+  }
+
+  /** For a shell inside the program that runs in ours, as ssh; null where there is none at its prompt. */
+  async #typeInside({ text, isInterrupted }: RunOptions, deadline: number | null): Promise<Outcome | null> {
+    const tracker = this.#tracker;
+    const { running } = tracker;
+    const { pane } = tracker.session;
+    const prompt = await findPrompt(pane);
+    if (!prompt || tracker.running !== running) return null;
+    const onHostEnded = (then: () => void) => tracker.onChange(() => (tracker.is === 'gone' || tracker.running !== running) && then());
+    const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded });
+    if (why === 'late' && isInterrupted) pane.write(Buffer.from('\x03'));
+    const host = short(running?.text ?? prompt.host);
+    const inside = { from, to: Math.min(to, running?.to ?? to), isRunning: why !== 'prompt' && why !== 'host ended' };
+    if (why === 'secret' || why === 'full screen') return { ...stopped(why), command: null, inside };
+    const more = {
+      prompt: '',
+      silent: ' It has printed nothing for 2 s.',
+      late: ' The time was over.',
+      'host ended': ` "${host}" has ended.`,
+    };
+    const because = `It was typed into "${host}", and nobody tells how a command ends there.${more[why]}`;
+    return { status: 'unobserved', command: null, because, inside };
   }
 
   /** The shell began something: what we have typed, or what somebody else has. */
@@ -249,6 +271,13 @@ export class Runner {
       const stop = this.#tracker.onChange(look);
     });
   }
+}
+
+/** For what a person has to go on with. */
+function stopped(seen: Seen): Pick<Outcome, 'status' | 'because'> {
+  return seen === 'secret'
+    ? { status: 'needs_secret', because: 'It asks for a password, which is a person’s to type: ai-session attach NAME' }
+    : { status: 'full_screen', because: 'It is a full-screen program now, which goes on. Look at it with: ai-session capture NAME' };
 }
 
 function busy(name: string, running: CommandRecord | null): WireError {

@@ -63,7 +63,7 @@ export class Pane {
   #shownTo = 0;
   #marks: MarkFilter | null = null;
   #typedBytes = 0;
-  #entered = { typedBytes: 0, head: 0 };
+  #entered = { typedBytes: 0, head: 0, at: 0 };
   #isPaused = false;
   readonly #onEnded: (() => void)[] = [];
   readonly #onWritten = new Set<WrittenListener>();
@@ -133,8 +133,8 @@ export class Pane {
     return this.#typedBytes;
   }
 
-  /** When Enter was last typed: what had been typed by then, and printed. */
-  get entered(): { typedBytes: number; head: number } {
+  /** When Enter was last typed: what had been typed by then, and printed, and the time. */
+  get entered(): { typedBytes: number; head: number; at: number } {
     return this.#entered;
   }
 
@@ -255,7 +255,7 @@ export class Pane {
     }
     this.journal?.typed(bytes.length);
     this.#typedBytes += bytes.length;
-    if (bytes.includes(CR) || bytes.includes(LF)) this.#entered = { typedBytes: this.#typedBytes, head: this.#head };
+    if (bytes.includes(CR) || bytes.includes(LF)) this.#entered = { typedBytes: this.#typedBytes, head: this.#head, at: Date.now() };
     pty.write(bytes);
     if (isTyping(bytes)) this.onTyped();
   }
