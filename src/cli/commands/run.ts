@@ -39,7 +39,8 @@ export function define(command: Command, argv: string[]): void {
 In a session the command runs in its live shell: what it changes (cd, export, functions) stays. One argument is a line of shell, several are
 a program and its arguments; "-" reads a script from standard input.
 
-Exits with the command's own code; ${EXIT.timedOut}: the time was over; ${EXIT.notFinished}: it did not begin, or it waits for a person.`,
+Exits with the command's own code; ${EXIT.timedOut}: the time was over; ${EXIT.notFinished}: it did not begin, it waits for a person, or
+it was typed into a shell inside another program (ssh, say), where nobody tells how it ends.`,
     )
     .action((name: string | undefined, options: Options) => run(name, options, argv));
 }
