@@ -1,7 +1,7 @@
 // Prints our figures, tmux's and the floor's (the raw PTY, bare Node) side by side, measured in one run on the same work.
 //   npm run bench [-- --cases echo,attach] [-- --sessions 500]
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import { startNodePty } from '../dist/daemon/terminal/node-pty.js';
 
 const { values: options } = parseArgs({
   options: {
-    cases: { type: 'string', default: 'cli,echo,echo_loaded,attach,flood,flood_attached,sessions,idle,wait' },
+    cases: { type: 'string', default: 'cli,echo,echo_loaded,attach,flood,flood_attached,sessions,idle,wait,run' },
     sessions: { type: 'string', default: '500' },
     n: { type: 'string', default: '300' },
     mb: { type: 'string', default: '20' },
@@ -145,6 +145,7 @@ const cases = {
     const idle = { 'CPU % (20 waits, idle)': await idleWaits() };
     return { 'ai-session': { ...idle, ...(await wakeUps()), ...(await waitingFlood()) } };
   },
+  run: runs,
 };
 
 /** A terminal that reads everything, as a person's does. */
@@ -153,9 +154,9 @@ class Terminal {
   #waiting = null;
   #pty;
   #ended = false;
-  static async open(argv) {
+  static async open(argv, env = environment) {
     const terminal = new Terminal();
-    const spec = { argv, env: environment, cwd: folder, cols: COLS, rows: ROWS };
+    const spec = { argv, env, cwd: folder, cols: COLS, rows: ROWS };
     terminal.#pty = await startNodePty(spec, {
       data: (_, bytes) => terminal.#hear(bytes),
       exit: () => terminal.#end(),
@@ -322,6 +323,53 @@ async function waitingFlood() {
   }
   daemon.close();
   return figures;
+}
+
+/** `true` in a shell: typed on the raw PTY, until the next prompt; and run by a client that is connected, until it has the answer. */
+async function runs() {
+  const PROMPT = 'nextprompt> ';
+  const home = join(folder, 'home');
+  mkdirSync(join(home, '.config', 'fish'), { recursive: true });
+  for (const file of ['.bashrc', '.zshrc']) writeFileSync(join(home, file), `PS1='${PROMPT}'\n`);
+  writeFileSync(join(home, '.config', 'fish', 'config.fish'), `function fish_prompt; printf '${PROMPT}'; end\nset fish_greeting\n`);
+  const env = { ...environment, HOME: home, XDG_CONFIG_HOME: join(home, '.config'), PS1: PROMPT, ENV: '' };
+  const figures = { 'raw PTY': {}, 'ai-session': {}, 'over the raw PTY': {} };
+  const daemon = await ourDaemon();
+  for (const shell of ['bash', 'zsh', 'fish', 'sh']) {
+    if (spawnSync(shell, ['-c', 'exit 0']).error) continue;
+    const terminal = await Terminal.open([shell], env);
+    await terminal.sees(PROMPT);
+    await terminal.quiet(300);
+    const raw = await timesOf(async () => {
+      terminal.forget();
+      const isBack = terminal.sees(PROMPT);
+      terminal.type('true\r');
+      await isBack;
+    });
+    await terminal.close();
+    await daemon.call('session.create', { name: shell, command: [shell], cwd: folder, env });
+    const ours = await timesOf(() => daemon.call('command.run', { session: shell, text: 'true' }));
+    for (const p of [0.5, 0.99]) {
+      const key = `${shell} p${p * 100} ms`;
+      figures['raw PTY'][key] = percentile(raw, p);
+      figures['ai-session'][key] = percentile(ours, p);
+      figures['over the raw PTY'][key] = percentile(ours, p) - percentile(raw, p);
+    }
+  }
+  daemon.close();
+  return figures;
+}
+
+async function timesOf(action) {
+  const times = [];
+  // The first ones find nothing in the caches.
+  for (let n = -10; n < N; n++) {
+    const start = performance.now();
+    await action();
+    if (n >= 0) times.push(performance.now() - start);
+    await delay(3);
+  }
+  return times;
 }
 
 async function idleWaits() {
