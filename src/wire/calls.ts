@@ -422,6 +422,7 @@ function truncated() {
 function runResult() {
   return z.object({
     session: z.object({ id: z.string(), name: z.string() }),
+    /** `unobserved`: it was typed into a shell inside another program, as ssh, and nobody tells how it ends there. */
     status: z.enum(['finished', 'timed_out', 'shell_exited', 'full_screen', 'needs_secret', 'not_started', 'unobserved']),
     /** The command's, or null: it goes on, or nobody knows. */
     exitCode: z.number().nullable(),

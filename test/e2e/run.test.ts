@@ -246,64 +246,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish'])('%s', (shell) => {
   });
 });
 
-describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('inside another program in %s', (shell) => {
-  const it = isHere(shell) ? test : test.skip;
-
-  it('a line is typed at the prompt there, and nobody tells how it ended', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
-    const { run, home } = await shellIn(rig, client, shell);
-    // A shell of its own, that nobody integrated, under the name of what would have one on another machine.
-    writeFileSync(join(home, 'ssh'), `#!/bin/bash\nPS1='remote> ' exec -a ssh bash --norc -i -s host\n`, { mode: 0o755 });
-    const type = (text: string, enter: boolean) => client.call('pane.write', { session: 's', input: [text], as: 'text', enter });
-    const { cursor } = await run('echo ready');
-    await type('./ssh host', true);
-    const prompt = { is: 'text', text: 'remote> ' } as const;
-    await client.call('pane.wait', { sessions: ['s'], conditions: [prompt], after: [cursor], timeoutMs: 20_000 });
-    const because = expect.stringMatching(/^It was typed into ".*ssh .*host", and nobody tells how a command ends there\.$/);
-    const unobserved = { status: 'unobserved', exitCode: null, command: null, isRunning: false, because };
-    expect(await run('echo one; false')).toMatchObject({ ...unobserved, output: 'one\n' });
-    await type('echo half', false);
-    expect(await run('for i in a b; do\n  echo $i\ndone\n')).toMatchObject({ ...unobserved, output: 'a\nb\n' });
-  });
-});
-
-test('inside another program what cannot be typed is refused, and what does not come back is said', async () => {
-  await using rig = await Rig.start();
-  const client = await rig.connect();
-  const { run } = await shellIn(rig, client, 'bash');
-  const typeAndAwaitPrompt = async (text: string, after: string) => {
-    await client.call('pane.write', { session: 's', input: [text], as: 'text', enter: true });
-    const prompt = { is: 'regex', pattern: '^inner> ' } as const;
-    await client.call('pane.wait', { sessions: ['s'], conditions: [prompt], after: [after], timeoutMs: 20_000 });
-  };
-  await typeAndAwaitPrompt("PS1='inner> ' sh -i", (await run('echo ready')).cursor);
-  const because = `It was typed into "PS1='inner> ' sh -i", and nobody tells how a command ends there.`;
-  expect(await rig.run(['run', 's', '--', 'echo one; false'])).toEqual({
-    code: 125,
-    signal: null,
-    stdout: 'one\n',
-    stderr: `[${because}]\n`,
-  });
-  await expect(run('echo a\necho b')).rejects.toMatchObject({ code: 'bad-params', message: expect.stringContaining('several lines') });
-  await expect(run('echo \x1b[A')).rejects.toMatchObject({ code: 'bad-params', message: expect.stringContaining('\\x1b') });
-  await expect(run(`echo ${'x'.repeat(5000)}`)).rejects.toMatchObject({ code: 'bad-params', message: expect.stringContaining('4095') });
-  const secret = await run('stty -echo; read x; stty echo');
-  expect(secret).toMatchObject({ status: 'needs_secret', isRunning: true, exitCode: null });
-  await typeAndAwaitPrompt('hidden', secret.cursor);
-  const late = await run('read x', { timeoutMs: 600 });
-  expect(late).toMatchObject({
-    status: 'unobserved',
-    isRunning: true,
-    because: `${because} The time was over.`,
-  });
-  // It reads, and what it would read is no line for a shell.
-  await expect(run('echo no')).rejects.toMatchObject({ code: 'busy' });
-  await typeAndAwaitPrompt('', late.cursor);
-  expect(await run('exit 3')).toMatchObject({ status: 'unobserved', exitCode: null, isRunning: false });
-  expect(await run('echo back')).toMatchObject({ status: 'finished', exitCode: 0, output: 'back\n' });
-});
-
 test('a hundred in a row and twenty panes at once never mix', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();

@@ -73,13 +73,9 @@ export class Runner {
     const tracker = this.#tracker;
     const { session } = tracker;
     const shell = session.facts.shell!;
-    if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
     if (tracker.isEntered && !(await this.#leavesLine(deadline)))
-      return {
-        status: 'not_started',
-        command: null,
-        because: 'The shell is in a line that somebody has begun, and Ctrl-C did not end it.',
-      };
+      return { status: 'not_started', command: null, because: 'Somebody has begun a line in the shell, and Ctrl-C does not end it.' };
+    if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
     const { running } = tracker;
     if (running && !options.isPatient) {
       const inside = await this.#typeInside(options, deadline);
@@ -174,6 +170,7 @@ export class Runner {
     const { pane } = tracker.session;
     const prompt = await findPrompt(pane);
     if (!prompt || tracker.running !== running) return null;
+    if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
     const onHostEnded = (then: () => void) => tracker.onChange(() => (tracker.is === 'gone' || tracker.running !== running) && then());
     const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded });
     if (why === 'late' && isInterrupted) pane.write(Buffer.from('\x03'));
