@@ -113,3 +113,15 @@ test('a value that is not listed has the status of the event', () => {
   const of = (payload: object) => readHook(rules!, { event: 'E', payload, at: 0 })?.status;
   expect([of({ kind: 'x' }), of({ kind: 'y' }), of({})]).toEqual(['waiting', 'working', 'working']);
 });
+
+test.each([
+  ['claude', 'SessionStart', { source: 'resume' }, 'done'],
+  ['claude', 'SessionStart', { source: 'compact' }, undefined],
+  ['claude', 'PostCompact', { trigger: 'auto' }, 'working'],
+  ['claude', 'PostCompact', { trigger: 'manual' }, 'done'],
+  ['codex', 'SessionStart', { source: 'compact' }, undefined],
+  ['codex', 'PostCompact', { trigger: 'manual' }, 'done'],
+  ['codex', 'Interrupt', {}, 'done'],
+])("%s's %s with %j", (id, event, payload, expected) => {
+  expect(readHook(agentRules(id), { event, payload, at: 0 })?.status).toBe(expected);
+});
