@@ -7,6 +7,7 @@ import type { Stream, StreamSink } from '../subsystem.ts';
 import { type Mark, MarkFilter } from '../terminal/marks.ts';
 import { parking } from '../terminal/parking.ts';
 import type { Exit, Pty, PtyListener } from '../terminal/pty.ts';
+import { ReportQuestions } from '../terminal/report-questions.ts';
 import { Screen } from '../terminal/screen.ts';
 import { Follower } from './follower.ts';
 import type { SavedScreen } from './saved-screen.ts';
@@ -62,6 +63,7 @@ export class Pane {
   /** Our screen has every byte before this offset, less what the filter holds back. */
   #shownTo = 0;
   #marks: MarkFilter | null = null;
+  readonly #questions = new ReportQuestions();
   #typedBytes = 0;
   #entered = { typedBytes: 0, head: 0, at: 0 };
   #isPaused = false;
@@ -98,7 +100,7 @@ export class Pane {
       cols,
       rows,
       scrollbackLines,
-      answer: (bytes) => this.#state.is === 'running' && this.#state.pty.write(bytes),
+      answer: (bytes) => this.#answer(bytes),
       onTitle: (title) => this.#tellSoon({ title }),
       onBell: () => this.#tellSoon({ hasRung: true }),
       onPoison: (error) => news.poisoned(error),
@@ -123,9 +125,9 @@ export class Pane {
     return this.#head;
   }
 
-  /** Every byte before this offset is on the screen, or was a mark. */
+  /** Every byte before this offset is on the screen, or was a mark or a question to us. */
   get shownTo(): number {
-    return this.#shownTo - (this.#marks?.held ?? 0);
+    return this.#shownTo - (this.#marks?.held ?? 0) - this.#questions.held;
   }
 
   /** Bytes of input so far, since this daemon began. */
@@ -226,7 +228,9 @@ export class Pane {
     }
     this.#shownTo = this.#head;
     this.#news.wrote(bytes.length);
-    const { shown, marks } = this.#marks?.push(this.#head - bytes.length, bytes) ?? { shown: bytes, marks: [] };
+    const { shown: unmarked, marks } = this.#marks?.push(this.#head - bytes.length, bytes) ?? { shown: bytes, marks: [] };
+    const { shown, answer } = this.#questions.push(unmarked);
+    if (answer !== '' && !isReplay) this.#answer(Buffer.from(answer));
     this.screen.feed(shown, !isReplay && !this.#leader?.hearsQueries);
     for (const follower of this.#followers) follower.offer(this.#head, shown);
     for (const mark of marks) this.#news.marked(mark);
@@ -236,6 +240,11 @@ export class Pane {
       this.#isPaused = true;
       this.#state.pty.pause();
     }
+  }
+
+  /** To the program, for the terminal. One that asks and asks and reads nothing is not answered for ever. */
+  #answer(bytes: Uint8Array): void {
+    if (this.#state.is === 'running' && this.#state.pty.inputWaiting < INPUT_LIMIT_BYTES) this.#state.pty.write(bytes);
   }
 
   #resume(): void {
@@ -360,8 +369,9 @@ export class Pane {
   /** Once; what comes later changes nothing. */
   end(how: 'exited' | 'failed' | 'lost', exit: Exit, because: string | null): void {
     if (this.#state.is === 'ended') return;
-    const held = this.#marks?.release();
-    if (held && held.length > 0) {
+    const unmarked = this.#marks?.release();
+    const held = Buffer.concat([...(unmarked ? [this.#questions.push(unmarked).shown] : []), this.#questions.release()]);
+    if (held.length > 0) {
       this.screen.feed(held, false);
       for (const follower of this.#followers) follower.offer(this.#head, held);
     }

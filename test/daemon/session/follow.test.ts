@@ -172,6 +172,25 @@ test('queries are answered once: by us while nobody is attached, by one terminal
   expect((await puppet.input(4)).toString()).toBe('\x1b[0n');
 });
 
+test('whether reports are understood is answered by us alone, before any terminal says what it is', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { session, puppet } = await rig.puppet(client);
+  await puppet.raw();
+  puppet.reads();
+  const question = '\x1b]7501;?\x1b\\';
+  puppet.print(`${question}\x1b[c`);
+  const attributes = '\x1b[?62;22c';
+  expect((await puppet.input(question.length + attributes.length)).toString()).toBe(question + attributes);
+
+  const watcher = await rig.watch(client, session.id);
+  puppet.print(`${question}\x1b[casked`);
+  await watcher.shows('asked');
+  const sees = Buffer.concat(watcher.frames.filter(({ kind }) => kind === 'bytes').map(({ bytes }) => bytes)).toString();
+  expect(sees).toBe('\x1b[casked');
+  expect((await puppet.input(question.length)).toString()).toBe(question);
+});
+
 test('what an earlier daemon answered is not answered again', async () => {
   await using rig = await Rig.start();
   const first = await rig.connect();
