@@ -87,6 +87,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'say what a session is doing, and how that is known',
     load: () => import('./commands/explain.ts'),
   },
+  {
+    name: 'notify',
+    aliases: [],
+    summary: 'say what you are told of and how, and try it',
+    load: () => import('./commands/notify.ts'),
+  },
   { name: 'read', aliases: [], summary: 'print what came since a cursor, and a new cursor', load: () => import('./commands/read.ts') },
   { name: 'screen', aliases: [], summary: 'print the visible screen', load: () => import('./commands/screen.ts') },
   { name: 'version', aliases: [], summary: 'print the versions of client and daemon', load: () => import('./commands/version.ts') },

@@ -248,10 +248,11 @@ function lastWords(file: string): string {
 
 /**
  * The daemon keeps only what it needs itself: each session gets the environment of the client that made it. NODE_EXTRA_CA_CERTS would
- * cost every start some 100 ms on Node 20, and the daemon speaks no TLS.
+ * cost every start some 100 ms on Node 20; for its one use of TLS there is the setting notify.webhook_ca. The desktop's bus shows notifications.
  */
 function daemonEnvironment(environment: NodeJS.ProcessEnv, { home }: Paths): NodeJS.ProcessEnv {
-  const keep = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_.*|TZ|TMPDIR|XDG_.*|AI_SESSION_.*)$/;
+  const keep =
+    /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_.*|TZ|TMPDIR|XDG_.*|DBUS_SESSION_BUS_ADDRESS|DISPLAY|WAYLAND_DISPLAY|AI_SESSION_.*)$/;
   const kept = Object.entries(environment).filter(([name]) => keep.test(name) && !/^AI_SESSION_(PANE|HOOK|HOOK_SOCKET)$/.test(name));
   return { ...Object.fromEntries(kept), AI_SESSION_HOME: home };
 }

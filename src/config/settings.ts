@@ -40,6 +40,28 @@ export const SETTINGS = {
     z.int().min(0).max(36_500),
     30,
   ),
+  // What needs its human, and what went wrong. That an agent is done is heard twenty times a day, so it is asked for.
+  'notify.on': setting(
+    'What is told of sessions: waiting (for its human), failed, done (a turn, a command or a program that took long).',
+    z.array(z.enum(['waiting', 'failed', 'done'])),
+    ['waiting', 'failed'],
+  ),
+  'notify.bell': setting('Tell it by the bell of attached terminals.', z.boolean(), true),
+  'notify.osc9': setting('Tell it by a notification of attached terminals (OSC 9), where they have such.', z.boolean(), false),
+  'notify.desktop': setting('Tell it by notify-send, or on macOS by osascript.', z.boolean(), false),
+  'notify.command': setting(
+    'A line for /bin/sh that tells it; it finds what there is to tell in AI_SESSION_NAME, _STATUS, _BECAUSE and others.',
+    z.string().min(1).max(10_000).nullable(),
+    null,
+  ),
+  'notify.webhook': setting('An https or http address that is sent it as JSON.', webAddress().nullable(), null),
+  'notify.webhook_ca': setting('A PEM file with authorities for it besides those that Node knows.', z.string().min(1).nullable(), null),
+  'notify.hold_seconds': setting('Seconds for which something has to be so before it is told.', z.number().min(0).max(3600), 2),
+  'notify.long_seconds': setting(
+    'Seconds after which people look away: what took less is not told when it is done, nor that a command failed.',
+    z.number().min(0).max(1_000_000),
+    10,
+  ),
   'log.level': setting('How much the daemon logs.', z.enum(['debug', 'info', 'warn', 'error']), 'info'),
 };
 
@@ -123,6 +145,16 @@ function setting<T extends z.ZodType>(means: string, type: T, fallback: z.output
 
 function prefixKey() {
   return z.string().regex(PREFIX_KEY, 'a key such as "C-b", or "none"');
+}
+
+function webAddress() {
+  return z
+    .string()
+    .max(4000)
+    .refine(
+      (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+      'an address that begins with "https://" or "http://"',
+    );
 }
 
 function* flatten(value: unknown, path = ''): Generator<[string, unknown]> {

@@ -9,6 +9,7 @@ import type { DaemonStatus } from '../wire/calls.ts';
 import type { Event, EventBody } from '../wire/events.ts';
 import { PROTOCOL } from '../wire/version.ts';
 import { History } from './history/history.ts';
+import { Notifications } from './observability/notifications.ts';
 import { Commands } from './output/commands.ts';
 import { writeFileAtomic } from './persistence/atomic-file.ts';
 import { Counters } from './persistence/counters.ts';
@@ -52,6 +53,7 @@ export class Daemon implements AsyncDisposable {
   readonly #restoring: Restoring;
   readonly #commands: Commands;
   readonly #statuses: Statuses;
+  readonly #notifications: Notifications;
   readonly #history: History;
   readonly #encryption: Encryption;
   readonly #waiting: Waiting;
@@ -117,6 +119,13 @@ export class Daemon implements AsyncDisposable {
     this.#restoring = new Restoring({ sessions: this.#sessions, log, vault, emit, snapshots, settings });
     this.#commands = new Commands({ sessions: this.#sessions, archive, paths, vault, log, emit });
     this.#statuses = new Statuses({ sessions: this.#sessions, commands: this.#commands, paths, log, emit });
+    this.#notifications = new Notifications({
+      sessions: this.#sessions,
+      statuses: this.#statuses,
+      commands: this.#commands,
+      settings,
+      log,
+    });
     this.#history = new History({ sessions: this.#sessions, archive, paths, settings, vault, log });
     this.#encryption = new Encryption({
       paths,
@@ -142,6 +151,7 @@ export class Daemon implements AsyncDisposable {
       ...this.#encryption.calls,
       ...this.#waiting.calls,
       ...this.#statuses.calls,
+      ...this.#notifications.calls,
       'daemon.status': () => this.#status(),
       'daemon.ping': () => ({}),
       'daemon.stop': ({ killSessions, replace }) => this.#stop(killSessions, replace),
@@ -202,6 +212,7 @@ export class Daemon implements AsyncDisposable {
     this.#emit({ event: 'daemon.stopping', because: 'asked to' });
     // They would not be answered in the time that there is.
     await this.#waiting[Symbol.asyncDispose]();
+    await this.#notifications[Symbol.asyncDispose]();
     await this.#statuses[Symbol.asyncDispose]();
     await this.#server.drain(DRAIN_MS);
     this.#server.closeDoor();

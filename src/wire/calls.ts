@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NOTIFY_CALLS } from './notify-calls.ts';
 import { STATUSES } from './pane-status.ts';
 import { STATUS_CALLS } from './status-calls.ts';
 import { WAIT_CALLS } from './wait-calls.ts';
@@ -330,6 +331,7 @@ export const CALLS = {
   'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
   ...WAIT_CALLS,
   ...STATUS_CALLS,
+  ...NOTIFY_CALLS,
 };
 
 export type CallName = keyof typeof CALLS;

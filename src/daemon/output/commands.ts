@@ -44,6 +44,8 @@ export class Commands implements Subsystem<Calls> {
   /** By pane. */
   readonly #followed = new Map<string, { tracker: Tracker; runner: Runner }>();
   #watcher: FSWatcher | null = null;
+  /** A command has ended in a shell. */
+  readonly onFinished = new Set<(session: Session, command: CommandRecord) => void>();
 
   constructor(parts: CommandsParts) {
     this.#parts = parts;
@@ -146,10 +148,13 @@ export class Commands implements Subsystem<Calls> {
     }
   }
 
-  #tell({ facts }: Session, what: 'started' | 'finished', { n, text, cwd, startedAt, endedAt, exitCode }: CommandRecord): void {
+  #tell(session: Session, what: 'started' | 'finished', record: CommandRecord): void {
+    const { facts } = session;
+    const { n, text, cwd, startedAt, endedAt, exitCode } = record;
     const about = { session: facts.id, name: facts.name, command: n, text };
     if (what === 'started') this.#parts.emit({ event: 'command.started', ...about, cwd });
     else this.#parts.emit({ event: 'command.finished', ...about, exitCode, durationMs: endedAt! - startedAt });
+    if (what === 'finished') for (const then of this.onFinished) then(session, record);
   }
 
   /** Shells write to files of this folder. Where it cannot be watched, or was taken away, their marks say when to look. */

@@ -2,6 +2,7 @@ import type { Stream } from '../subsystem.ts';
 import { Painter } from '../terminal/painter.ts';
 import { QueryFilter } from '../terminal/queries.ts';
 import type { Screen } from '../terminal/screen.ts';
+import type { NextGap } from '../terminal/tail.ts';
 
 /** Unread bytes at which a follower is cut loose, to begin again from a snapshot. A person cannot read 1 MiB; a slow link must not hold up a fast program. */
 const LIMIT_BYTES = 1 << 20;
@@ -33,6 +34,10 @@ export class Follower {
   /** Whether its terminal shows this pane already: then nothing of its own is left to keep. */
   #isShown: boolean;
   #repaint: NodeJS.Timeout | null = null;
+  /** What is to be said to its terminal, and where in the stream, once that is known. */
+  #notice: { bytes: Uint8Array; gap: NextGap | null } | null = null;
+  /** When its person last typed. */
+  typedAt: number | null = null;
 
   constructor({
     stream,
@@ -56,7 +61,7 @@ export class Follower {
     this.#isLeader = isLeader;
     if (this.#mode?.is !== 'raw') return;
     const held = this.#mode.filter?.release();
-    if (held && held.length > 0) this.stream.send('bytes', this.#at, held);
+    if (held && held.length > 0) this.#pass(this.#at, held);
     this.#mode = { is: 'raw', filter: isLeader ? null : new QueryFilter() };
   }
 
@@ -88,8 +93,48 @@ export class Follower {
     }
     if (mode?.is !== 'raw') return;
     const passed = mode.filter ? mode.filter.strip(bytes) : bytes;
-    if (passed.length > 0) this.stream.send('bytes', offset, passed);
+    if (passed.length > 0) this.#pass(offset, passed);
+    this.#say();
     if (this.stream.bytesWaiting > LIMIT_BYTES) this.#fallBehind();
+  }
+
+  /**
+   * Says something to its terminal that is not the program's, as soon as none of the program's sequences is open there; the latest only.
+   * Returns false when the terminal does not read.
+   */
+  tell(bytes: Uint8Array): boolean {
+    if (this.#mode === null || this.#mode.is === 'behind') return false;
+    this.#notice = { bytes, gap: null };
+    this.#say();
+    return true;
+  }
+
+  #say(): void {
+    const notice = this.#notice;
+    if (!notice || notice.gap || !this.#mode || this.#mode.is === 'behind') return;
+    const held = this.#mode.is === 'raw' ? (this.#mode.filter?.holds ?? 'nothing') : 'beginning';
+    if (held === 'interruption') return;
+    // Pictures are whole, and before what is held back there is nothing open.
+    if (held === 'nothing' && !this.#screen.isInGap) {
+      notice.gap = this.#screen.nextGap;
+      return;
+    }
+    this.#notice = null;
+    this.stream.send('bytes', this.#at, notice.bytes);
+  }
+
+  #pass(offset: number, bytes: Uint8Array): void {
+    const at = this.#notice?.gap?.find(bytes) ?? null;
+    if (at === null) return this.stream.send('bytes', offset, bytes);
+    const notice = this.#notice!.bytes;
+    this.#notice = null;
+    this.stream.send('bytes', offset, Buffer.concat([bytes.subarray(0, at), notice, bytes.subarray(at)]));
+  }
+
+  /** What its terminal shows begins anew. */
+  #sayAnew(): void {
+    if (this.#notice) this.#notice.gap = null;
+    this.#say();
   }
 
   /** The last picture, when the program has ended. */
@@ -127,6 +172,7 @@ export class Follower {
     this.#isShown = true;
     this.#at = offset;
     this.stream.send('snapshot', offset, this.#screen.snapshot({ history, onto }));
+    this.#sayAnew();
   }
 
   #startPainting(offset: number): void {
@@ -135,6 +181,7 @@ export class Follower {
     this.#isShown = true;
     this.#mode = { is: 'painted', painter, timer: null };
     this.#paint(painter, offset);
+    this.#sayAnew();
   }
 
   #paint(painter: Painter, offset: number): void {
@@ -145,6 +192,7 @@ export class Follower {
   #fallBehind(): void {
     const behind: Mode = { is: 'behind', sinceLine: this.#screen.linesScrolled };
     this.#mode = behind;
+    this.#notice = null;
     this.stream.whenDrained(() => {
       if (this.#mode === behind) this.onCaughtUp(behind.sinceLine);
     });

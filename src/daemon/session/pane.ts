@@ -71,6 +71,8 @@ export class Pane {
   readonly #onWritten = new Set<WrittenListener>();
   /** Called when a person or a program has typed; what terminals answer by themselves does not count. */
   onTyped: () => void = () => {};
+  /** Who typed last at a terminal that shows it. */
+  #typist: Follower | null = null;
   #untold: { title?: string; hasRung?: boolean } = {};
   #telling: NodeJS.Immediate | null = null;
   activeAt: number;
@@ -138,6 +140,16 @@ export class Pane {
   /** When Enter was last typed: what had been typed by then, and printed, and the time. */
   get entered(): { typedBytes: number; head: number; at: number } {
     return this.#entered;
+  }
+
+  /** When somebody last typed at a terminal that shows it, or showed it to its end; null when nobody has, or has left. */
+  get typedAt(): number | null {
+    return this.#typist?.typedAt ?? null;
+  }
+
+  /** Says something to the terminals that show it, besides what the program says, but for those that were typed into since. Returns how many hear it. */
+  tell(bytes: Uint8Array, { notTypedSince }: { notTypedSince: number }): number {
+    return [...this.#followers].filter((follower) => (follower.typedAt ?? 0) < notTypedSince && follower.tell(bytes)).length;
   }
 
   /** Before the first byte comes: its shell prints marks with this nonce, which nobody is to see. */
@@ -407,7 +419,12 @@ export class Pane {
 
   #typed(follower: Follower, bytes: Uint8Array): void {
     if (follower.readOnly) return;
-    if (follower !== this.#leader && this.#state.is === 'running' && isTyping(bytes)) {
+    const isPerson = isTyping(bytes);
+    if (isPerson) {
+      follower.typedAt = Date.now();
+      this.#typist = follower;
+    }
+    if (follower !== this.#leader && this.#state.is === 'running' && isPerson) {
       this.#lead(follower);
       this.#arrange();
     }
@@ -434,6 +451,7 @@ export class Pane {
   #drop(follower: Follower, because: 'detached' | 'gone'): void {
     if (!this.#followers.delete(follower)) return;
     follower.stop();
+    if (this.#typist === follower) this.#typist = null;
     if (because === 'detached') follower.stream.end({ because: 'detached', exitCode: null, signal: null });
     if (follower === this.#leader) {
       // The newest of those who are left and may type; its terminal answers queries from now on.

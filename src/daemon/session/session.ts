@@ -60,6 +60,8 @@ export class Session {
   onRunning: () => void = () => {};
   /** What it is doing, where somebody knows. */
   doing: () => SessionInfo['state'] = () => undefined;
+  /** Somebody has its processes ended: its holder stays until nothing is left of them. */
+  isBeingKilled = false;
   /** When somebody last made or attached to it: `attach` without a name takes the latest. */
   lastUsed: number;
 

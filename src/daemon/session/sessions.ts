@@ -42,8 +42,6 @@ const RESTORES_KEPT = 9;
 export class Sessions implements Subsystem<SessionCalls> {
   readonly #parts: SessionsParts;
   readonly #byId = new Map<string, Session>();
-  /** Sessions whose processes are being ended: their holders stay until nothing is left of them. */
-  readonly #beingKilled = new Set<Session>();
   #isLeaving = false;
   /** A session's program has paused after it wrote something. */
   readonly onQuiet = new Set<(session: Session) => void>();
@@ -262,7 +260,7 @@ export class Sessions implements Subsystem<SessionCalls> {
 
   /** Ends the processes of these sessions, all together, and forgets the sessions. */
   async kill(sessions: readonly Session[], force: boolean) {
-    for (const session of sessions) this.#beingKilled.add(session);
+    for (const session of sessions) session.isBeingKilled = true;
     try {
       await Promise.allSettled(sessions.map((session) => this.#starts.get(session)));
       const trees = sessions.map(({ tree }) => tree);
@@ -275,7 +273,7 @@ export class Sessions implements Subsystem<SessionCalls> {
         return { id: session.facts.id, name: session.facts.name, signals, survivors };
       });
     } finally {
-      for (const session of sessions) this.#beingKilled.delete(session);
+      for (const session of sessions) session.isBeingKilled = false;
     }
   }
 
@@ -435,7 +433,7 @@ export class Sessions implements Subsystem<SessionCalls> {
   #ended(session: Session, wasSeen: boolean): void {
     const keep = this.#parts.settings.now.settings['sessions.keep_ended'];
     const isKept = keep === 'always' || (keep === 'unseen' && !wasSeen);
-    if (this.#beingKilled.has(session) || !this.#byId.has(session.facts.id)) return;
+    if (session.isBeingKilled || !this.#byId.has(session.facts.id)) return;
     const { state } = session.pane;
     // A holder in the middle of a frame cannot say who has come, but whoever it is has counted.
     const isTaken = () => this.#parts.counters.isBeyond('epoch', this.#parts.epoch);

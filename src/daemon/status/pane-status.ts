@@ -36,7 +36,7 @@ export interface PaneStatusParts {
   hookSocket: string;
   shellOf(): { tracker: Tracker; commands(): CommandRecord[] } | null;
   log: Log;
-  changed(decision: Decision): void;
+  changed(decision: Decision, before: Decision): void;
 }
 
 /**
@@ -226,7 +226,7 @@ export class PaneStatus implements Disposable {
     this.#decision = decision;
     if (before?.status === decision.status) return;
     // What is found first is no change.
-    if (before) this.#parts.changed(decision);
+    if (before) this.#parts.changed(decision, before);
     for (const then of [...this.#listeners]) then();
   }
 

@@ -22,6 +22,8 @@ export class Statuses implements Subsystem<'pane.explain'> {
   readonly #parts: StatusesParts;
   readonly #bySession = new WeakMap<Session, PaneStatus>();
   readonly #book: RuleBook;
+  /** A session does something else. What is found first is no change. */
+  readonly onChange = new Set<(session: Session, decision: Decision, before: Decision) => void>();
   /** The daemon listens: what takes time can be done. */
   #isStarted = false;
 
@@ -44,7 +46,7 @@ export class Statuses implements Subsystem<'pane.explain'> {
         hookSocket: hookSocket(paths, session.pane.id),
         shellOf: () => commands.shellOf(session.pane.id),
         log,
-        changed: (decision) => this.#tell(session, decision),
+        changed: (decision, before) => this.#tell(session, decision, before),
       });
       this.#bySession.set(session, status);
       session.onRunning = () => {
@@ -105,9 +107,16 @@ export class Statuses implements Subsystem<'pane.explain'> {
     for (const session of this.#parts.sessions.all) this.#bySession.get(session)?.[Symbol.dispose]();
   }
 
-  #tell({ facts }: Session, { status, because: { text: because }, since }: Decision): void {
+  #tell(session: Session, decision: Decision, before: Decision): void {
+    const { facts } = session;
+    const {
+      status,
+      because: { text: because },
+      since,
+    } = decision;
     const about = { session: facts.id, name: facts.name, because, since };
     this.#parts.emit({ event: 'pane.status', ...about, status });
     if (status === 'waiting') this.#parts.emit({ event: 'agent.waiting', ...about });
+    for (const then of this.onChange) then(session, decision, before);
   }
 }

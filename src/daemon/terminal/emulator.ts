@@ -2,7 +2,7 @@ import { Engine } from './engine.ts';
 import { Modes } from './modes.ts';
 import { answerQueries } from './queries.ts';
 import { clearTheWay, type Onto, serialize } from './serialize.ts';
-import { incompleteCharacter, UnfinishedSequence } from './tail.ts';
+import { incompleteCharacter, NextGap, UnfinishedSequence } from './tail.ts';
 
 /** One emulated terminal: what `Screen` feeds, and throws away when it breaks. Everything here is synchronous. */
 export class Emulator {
@@ -45,6 +45,16 @@ export class Emulator {
     this.engine.parse(bytes);
     this.#keepSequence(bytes);
     if (this.#answers) this.#answer(Buffer.from(this.#answers));
+  }
+
+  /** Whether no sequence and no character is open. */
+  get isInGap(): boolean {
+    return this.engine.isAtGround && this.#character.length === 0;
+  }
+
+  get nextGap(): NextGap {
+    const { currentState: state, _transitions } = this.engine.core._inputHandler._parser;
+    return new NextGap({ state, table: _transitions.table, character: this.#character });
   }
 
   snapshot({ firstLine, onto }: { firstLine: number; onto: Onto }): Uint8Array {

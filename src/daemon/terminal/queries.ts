@@ -82,6 +82,14 @@ export class QueryFilter {
     return this.#out.subarray(0, this.#length);
   }
 
+  /**
+   * What it has kept back: nothing, the beginning of a sequence, or one that interrupts what has been passed on, which is open therefore.
+   */
+  get holds(): 'nothing' | 'beginning' | 'interruption' {
+    if (this.#held.length === 0) return 'nothing';
+    return this.#isInterrupting ? 'interruption' : 'beginning';
+  }
+
   /** Ends the filtering: what has been waiting for its end, for a terminal that may answer what follows. */
   release(): Uint8Array {
     const held = Uint8Array.from(this.#state === 'string-escape' ? [...this.#held, ESC] : this.#held);

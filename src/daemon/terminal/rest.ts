@@ -14,6 +14,7 @@ export interface ScreenFacts {
   linesScrolled: number;
   historyLines: number;
   keyModes: ScreenKeyModes;
+  isInGap: boolean;
 }
 
 export interface ScreenKeyModes {
@@ -87,7 +88,8 @@ export function completeFromRest({ engine, modes }: Emulator, { unsaid }: Rest):
 }
 
 /** `scrolledBefore`: the lines that left the top before this emulator was made. */
-export function factsOf({ engine, modes }: Emulator, scrolledBefore: number): ScreenFacts {
+export function factsOf(emulator: Emulator, scrolledBefore: number): ScreenFacts {
+  const { engine, modes } = emulator;
   const { active, cols, rows, core } = engine;
   const { decPrivateModes } = core.coreService;
   return {
@@ -110,6 +112,7 @@ export function factsOf({ engine, modes }: Emulator, scrolledBefore: number): Sc
       kittyFlags: modes.kittyNow.flags,
       modifyOtherKeys: modes.modifyOtherKeys,
     },
+    isInGap: emulator.isInGap,
   };
 }
 
@@ -153,4 +156,5 @@ const NOTHING: ScreenFacts = {
     kittyFlags: 0,
     modifyOtherKeys: 0,
   },
+  isInGap: true,
 };

@@ -13,6 +13,7 @@ import {
   snapshotOfRest,
 } from './rest.ts';
 import type { Onto } from './serialize.ts';
+import type { NextGap } from './tail.ts';
 
 /**
  * A pane's screen: what a late joiner will be shown, and who answers the program's queries while nobody is attached. Bytes are queued and
@@ -143,6 +144,15 @@ export class Screen implements Parkable {
   /** What the program has asked of keyboard and mouse. */
   get keyModes(): ScreenKeyModes {
     return this.#facts.keyModes;
+  }
+  /** Whether the program has no sequence and no character open, by every byte fed. */
+  get isInGap(): boolean {
+    this.settle();
+    return this.#facts.isInGap;
+  }
+  /** Finds in the bytes that come next where that is so. */
+  get nextGap(): NextGap {
+    return this.emulator.nextGap;
   }
   /** The cells themselves, for those who draw them (`Painter`), as of every byte fed. Replaced when the emulator breaks or rests, so nobody keeps it. */
   get emulator(): Emulator {

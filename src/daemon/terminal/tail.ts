@@ -46,8 +46,7 @@ export class UnfinishedSequence {
       const transition = table[(this.#state << 8) | (code < 0xa0 ? code : NON_ASCII)]!;
       const action = transition >> 4;
       const before = this.#state;
-      this.#state = transition & 15;
-      if (code === 0x1b && (action === OSC_END || action === DCS_UNHOOK)) this.#state = ESCAPE;
+      this.#state = stateAfter(code, transition);
       if (this.#state === GROUND) {
         if (before !== GROUND) this.#begin();
       } else if (before === GROUND || code === 0x1b || (code >= 0x80 && code < 0xa0)) {
@@ -78,6 +77,50 @@ export class UnfinishedSequence {
     }
     this.#kept[this.#length++] = byte;
   }
+}
+
+/**
+ * Follows a stream on, from where a parser stands in it, to the first place where no sequence and no character is open: there something
+ * else can be said to the terminal that it goes to.
+ */
+export class NextGap {
+  readonly #table: Uint8Array;
+  #state: number;
+  /** The character that is not complete: its first bytes. */
+  #character: number[];
+
+  constructor({ table, state, character }: { table: Uint8Array; state: number; character: Uint8Array }) {
+    this.#table = table;
+    this.#state = state;
+    this.#character = [...character];
+  }
+
+  /** How many of these bytes come before it; null when all do. */
+  find(bytes: Uint8Array): number | null {
+    for (let i = 0; i < bytes.length; i++) {
+      this.#read(bytes[i]!);
+      if (this.#state === GROUND && this.#character.length === 0) return i + 1;
+    }
+    return null;
+  }
+
+  #read(byte: number): void {
+    const isRest = byte >= 0x80 && byte < 0xc0;
+    if (isRest && this.#character.length === 0) return;
+    this.#character = isRest ? [...this.#character, byte] : [byte];
+    if (incompleteCharacter(Uint8Array.from(this.#character)) > 0) return;
+    const [first, second] = this.#character as [number, number?];
+    this.#character = [];
+    const code = first === 0xc2 && second !== undefined ? second : first;
+    const transition = this.#table[(this.#state << 8) | (code < 0xa0 ? code : NON_ASCII)]!;
+    this.#state = stateAfter(code, transition);
+  }
+}
+
+/** The ESC that ends a string is the first byte of its terminator as well. */
+function stateAfter(code: number, transition: number): number {
+  const action = transition >> 4;
+  return code === 0x1b && (action === OSC_END || action === DCS_UNHOOK) ? ESCAPE : transition & 15;
 }
 
 /** An opening of the same kind whose content nobody reads, for a string too long to be kept. The kind follows ESC, or the C2 of a C1. */
