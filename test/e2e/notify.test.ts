@@ -168,6 +168,57 @@ test('notify test tells now, and says how it went', async () => {
   puppet.exit(0);
 });
 
+test('long commands and ends of programs are told; what was run or killed by somebody is not', async () => {
+  await using rig = await Rig.start();
+  await using hook = await webhook();
+  const notify = { on: ['done', 'failed'], hold_seconds: 0, long_seconds: 0, bell: false, webhook: hook.url };
+  writeFileSync(rig.paths.config, JSON.stringify({ notify }));
+  const client = await rig.connect();
+  await client.call('session.create', {
+    name: 'sh',
+    command: ['bash'],
+    cwd: rig.home,
+    env: { ...rig.environment, HOME: rig.home },
+  });
+  expect(await rig.run(['run', 'sh', '--', 'false'])).toMatchObject({ code: 1 });
+  await client.call('pane.write', { session: 'sh', input: ['sh -c "exit 3"'], as: 'text', enter: true });
+  expect(await hook.got.next()).toMatchObject({
+    status: 'failed',
+    name: 'sh',
+    because: expect.stringMatching(/^"sh -c "exit 3"" ended with 3 after \d s$/),
+  });
+  await client.call('pane.write', { session: 'sh', input: ['true'], as: 'text', enter: true });
+  expect(await hook.got.next()).toMatchObject({ status: 'done', because: expect.stringMatching(/^"true" ended with 0 after/) });
+  await rig.puppet(client, { name: 'killed' });
+  expect(await rig.run(['kill', 'killed', 'sh'])).toMatchObject({ code: 0 });
+  const { puppet } = await rig.puppet(client, { name: 'p' });
+  puppet.exit(5);
+  expect(await hook.got.next()).toMatchObject({ status: 'failed', name: 'p', because: 'the program ended with 5' });
+});
+
+test('the desktop is told by its program, which is given the text and nothing to interpret', async () => {
+  await using rig = await Rig.start({ config: 'notify: { bell: false, desktop: true }' });
+  rig.environment.PATH = `${rig.home}:${rig.environment.PATH}`;
+  const client = await rig.connect();
+  const program = join(rig.home, 'notify-send');
+  expect(await rig.run(['notify', 'test', '--json'])).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('notify-send is not installed (Debian'),
+  });
+  writeFileSync(program, '#!/bin/sh\nprintf "%s\\n" "$@" > "$AI_SESSION_HOME/shown"\n', { mode: 0o755 });
+  const { puppet } = await rig.puppet(client, { name: '<b>a & \\007 $(id)' });
+  expect(await rig.run(['notify', 'test', '-t', '$1'])).toMatchObject({ code: 0, stdout: 'desktop  sent\n' });
+  const text = '"&lt;b&gt;a &amp; /007 $(id)" would be told of: this is a test';
+  expect(readFileSync(join(rig.home, 'shown'), 'utf8').split('\n')).toEqual(['--app-name=ai-session', '--', 'ai-session', text, '']);
+  expect((await client.call('notify.status', {})).channels).toContainEqual({
+    channel: 'desktop',
+    isOn: true,
+    canWork: true,
+    note: program,
+  });
+  puppet.exit(0);
+});
+
 test('a command ends with the daemon, also when that is killed', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();
