@@ -168,6 +168,7 @@ export class Daemon implements AsyncDisposable {
     for (const problem of this.#settings.now.problems) this.#log.warn('a setting was not taken', { problem });
     this.#placeReporter();
     await this.#sessions.restore();
+    this.#commands.tidy();
     this.#collect();
     await this.#server.listen();
     this.#runFolder = new RunFolder(this.#paths, () => void this.#mend());
@@ -213,6 +214,7 @@ export class Daemon implements AsyncDisposable {
     // They would not be answered in the time that there is.
     await this.#waiting[Symbol.asyncDispose]();
     await this.#notifications[Symbol.asyncDispose]();
+    this.#commands.leave();
     await this.#statuses[Symbol.asyncDispose]();
     await this.#server.drain(DRAIN_MS);
     this.#server.closeDoor();

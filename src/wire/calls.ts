@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NOTIFY_CALLS } from './notify-calls.ts';
 import { STATUSES } from './pane-status.ts';
+import { again, RESUME_CALLS } from './resume-calls.ts';
 import { STATUS_CALLS } from './status-calls.ts';
 import { WAIT_CALLS } from './wait-calls.ts';
 
@@ -309,6 +310,7 @@ export const CALLS = {
       queue: z.boolean().default(false),
       /** Send Ctrl-C at the timeout. */
       interrupt: z.boolean().default(false),
+      ...again(),
     }),
     result: runResult(),
   }),
@@ -325,10 +327,12 @@ export const CALLS = {
       maxBytes: outputBytes(),
       /** End it at the timeout. */
       interrupt: z.boolean().default(false),
+      ...again(),
     }),
     result: runResult(),
   }),
   'event.follow': call({ since: 1, does: 'Hear events from now on.', params: z.object({}), result: z.object({ seq: z.number() }) }),
+  ...RESUME_CALLS,
   ...WAIT_CALLS,
   ...STATUS_CALLS,
   ...NOTIFY_CALLS,

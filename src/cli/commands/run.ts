@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { shellWord } from '../../base/shell-word.ts';
+import type { Connection } from '../../client/connection.ts';
+import { DaemonError } from '../../client/daemon.ts';
 import type { CallResult } from '../../wire/calls.ts';
+import { WireError } from '../../wire/errors.ts';
+import { type Asking, acrossDaemons } from '../across-daemons.ts';
 import { EXIT } from '../exit-codes.ts';
 import { plain, printJson, say, UsageError } from '../output.ts';
-import { timeoutMs, wholeNumber, withDaemon, withTarget } from '../session.ts';
+import { timeoutMs, wholeNumber, withTarget } from '../session.ts';
 
 interface Options {
   target?: string;
@@ -58,19 +62,85 @@ async function run(operand: string | undefined, options: Options, argv: string[]
     ...(maxBytes !== undefined && { maxBytes }),
     interrupt: options.interrupt ?? false,
   };
-  const result = await withDaemon((daemon) =>
-    session === undefined
-      ? daemon.call('command.exec', {
-          command: options.shell ? [process.env.SHELL || '/bin/sh', '-c', argv.join(' ')] : argv,
-          cwd: process.cwd(),
-          env: process.env as Record<string, string>,
-          ...how,
-        })
-      : daemon.call('command.run', { session, text: textOf(argv, options), queue: options.queue ?? false, ...how }),
-  );
+  // Not a secret: others of this user could ask for the result by the session's name as well. node:crypto takes 2 ms to load.
+  const token = [1, 2]
+    .map(() =>
+      Math.floor(Math.random() * 2 ** 32)
+        .toString(16)
+        .padStart(8, '0'),
+    )
+    .join('');
+  const result = await acrossDaemons({
+    ask: session === undefined ? executed({ argv, token, how, options }) : ran({ session, argv, token, how, options }),
+    notice: options.json ? null : '[lost the daemon; what was run goes on, and the next daemon is asked for the result]',
+    stopped: () =>
+      session === undefined
+        ? 'The daemon was stopped before the program had ended, and the program runs on. See it with: ai-session ls'
+        : `The daemon was stopped before the command had ended, and the command runs on. See it with: ai-session history '${plain(session)}'`,
+  });
   if (options.json) printJson(result);
   else tell(result);
   process.exitCode = exitCodeOf(result);
+}
+
+interface Run {
+  argv: string[];
+  token: string;
+  how: { timeoutMs?: number; maxBytes?: number; interrupt: boolean };
+  options: Options;
+}
+
+type Ask = Asking<CallResult<'command.run'>>['ask'];
+
+function ran({ session, argv, token, how, options }: Run & { session: string }): Ask {
+  const text = textOf(argv, options);
+  return once(session, (daemon, { waitedMs, id, resume }) =>
+    daemon.call('command.run', { session: id ?? session, text, queue: options.queue ?? false, token, resume, ...left(how, waitedMs) }),
+  );
+}
+
+function executed({ argv, token, how, options }: Run): Ask {
+  const command = options.shell ? [process.env.SHELL || '/bin/sh', '-c', argv.join(' ')] : argv;
+  const env = process.env as Record<string, string>;
+  return once(undefined, (daemon, { waitedMs, resume }) =>
+    daemon.call('command.exec', { command, cwd: process.cwd(), env, token, resume, ...left(how, waitedMs) }),
+  );
+}
+
+/**
+ * Has it run once, however many daemons are asked. It is sent only to a daemon that has said whether it knows tokens; one that does not, and
+ * comes after or before a lost one, might run it a second time.
+ */
+function once(
+  session: string | undefined,
+  send: (daemon: Connection, how: { waitedMs: number; id: string | null; resume: boolean }) => ReturnType<Ask>,
+): Ask {
+  let first: { isKnown: boolean; id: string | null } | null = null;
+  return async (daemon, waitedMs) => {
+    const resume = first !== null;
+    const known = await daemon.call('command.resumes', { ...(session !== undefined && { session: first?.id ?? session }) }).catch(unknown);
+    if (first && !(first.isKnown && known)) throw new DaemonError('strange', OTHER_VERSION);
+    first ??= { isKnown: known !== null, id: known?.session ?? null };
+    try {
+      return await send(daemon, { waitedMs, id: first.id, resume });
+    } catch (error) {
+      if (!resume || session === undefined || !(error instanceof WireError && error.code === 'not-found')) throw error;
+      throw new WireError('not-found', `The daemon was lost, and now there is no session "${session}" any more. See: ai-session ls --all`);
+    }
+  };
+}
+
+const OTHER_VERSION =
+  'The daemon was replaced by one of another version, which cannot say what became of the command. See it with: ai-session history NAME';
+
+/** A daemon from before tokens. */
+function unknown(error: unknown): null {
+  if (error instanceof WireError && error.code === 'unknown-call') return null;
+  throw error;
+}
+
+function left(how: Run['how'], waitedMs: number): Run['how'] {
+  return how.timeoutMs === undefined ? how : { ...how, timeoutMs: Math.max(0, how.timeoutMs - waitedMs) };
 }
 
 function textOf(argv: readonly string[], { shell }: Options): string {

@@ -22,6 +22,8 @@ const commandRecord = z.object({
   /** Its output in the pane's journal: absolute offsets. */
   from: z.number().nullable(),
   to: z.number().nullable(),
+  /** Of a run: by it, who asked for it finds it when the daemon was lost. Records had none once. */
+  token: z.string().optional(),
 });
 export type CommandRecord = z.output<typeof commandRecord>;
 

@@ -1,8 +1,8 @@
-import { type FSWatcher, mkdirSync, watch } from 'node:fs';
-import { constants } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { existsSync, type FSWatcher, mkdirSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Log } from '../../base/log.ts';
-import type { Paths } from '../../config/paths.ts';
+import { holderSocket, type Paths } from '../../config/paths.ts';
 import type { CallInput, CallResult } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
 import type { EventBody } from '../../wire/events.ts';
@@ -14,16 +14,17 @@ import { writeCursor } from '../session/cursor.ts';
 import { journalPlace } from '../session/journal-place.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { shellLog } from '../session/shell.ts';
+import { shellLog, tidyShellFolder } from '../session/shell.ts';
 import type { Handlers, Subsystem } from '../subsystem.ts';
 import { MarkFilter } from '../terminal/marks.ts';
 import { CommandFile, type CommandRecord } from './command-file.ts';
 import { type CommandText, commandText } from './command-output.ts';
+import { Executions } from './executions.ts';
 import { type Outcome, Runner } from './runner.ts';
 import { ShellLog } from './shell-log.ts';
 import { Tracker } from './tracker.ts';
 
-type Calls = 'command.list' | 'command.output' | 'command.run' | 'command.exec';
+type Calls = 'command.list' | 'command.output' | 'command.run' | 'command.exec' | 'command.resumes';
 type RunResult = CallResult<'command.run'>;
 
 export interface CommandsParts {
@@ -43,12 +44,23 @@ export class Commands implements Subsystem<Calls> {
   readonly #parts: CommandsParts;
   /** By pane. */
   readonly #followed = new Map<string, { tracker: Tracker; runner: Runner }>();
+  readonly #executions: Executions;
+  /** How each who waits for a result is told that it will not come from here. */
+  readonly #asking = new Set<(because: WireError) => void>();
+  #leaving: WireError | null = null;
   #watcher: FSWatcher | null = null;
   /** A command has ended in a shell. */
   readonly onFinished = new Set<(session: Session, command: CommandRecord) => void>();
 
   constructor(parts: CommandsParts) {
     this.#parts = parts;
+    const { sessions, archive, paths } = parts;
+    this.#executions = new Executions({
+      sessions,
+      archive,
+      paths,
+      textOf: (session, range, maxBytes) => this.#output(foundOf(session), range, maxBytes),
+    });
     parts.sessions.onAssembled.add((session) => {
       session.onMark = (mark) => this.#guard(session, () => this.#of(session)?.tracker.hearMark(mark));
       session.onEnded = () => this.#guard(session, () => this.#forget(session));
@@ -63,7 +75,7 @@ export class Commands implements Subsystem<Calls> {
       return {
         shell: record.shell?.kind ?? null,
         is: tracker?.is ?? (live && live.pane.state.is !== 'ended' ? 'starting' : 'gone'),
-        commands: file.read().commands.slice(-last),
+        commands: file.read().commands.slice(-last).map(told),
       };
     },
     'command.output': ({ session, command, maxBytes }) => {
@@ -79,11 +91,30 @@ export class Commands implements Subsystem<Calls> {
           { session },
         );
       const { text, truncated } = this.#output(found, record, maxBytes);
-      return { command: record, output: text, truncated };
+      return { command: told(record), output: text, truncated };
     },
-    'command.run': (params) => this.#run(params),
-    'command.exec': (params) => this.#exec(params),
+    'command.run': (params) => this.#unlessLeaving(params.resume ? this.#resume(params) : this.#run(params)),
+    'command.exec': (params) => this.#unlessLeaving(this.#executions.run(params)),
+    'command.resumes': ({ session }) => ({ session: session === undefined ? null : this.#find(session).record.id }),
   };
+
+  /** The daemon ends: whoever waits for a result is told, and asks the next one for it. */
+  leave(): void {
+    this.#leaving = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
+    for (const { runner } of this.#followed.values()) runner.leave();
+    for (const reject of this.#asking) reject(this.#leaving);
+  }
+
+  /**
+   * All sessions are known, and their programs ours: what an earlier daemon's runs have left is theirs, or of no use to anybody. A holder may live
+   * whose session's record cannot be read.
+   */
+  tidy(): void {
+    const { sessions, paths } = this.#parts;
+    const panes = new Set(sessions.all.map(({ pane }) => pane.id));
+    tidyShellFolder(paths, (pane) => !panes.has(pane) && !existsSync(holderSocket(paths, pane)));
+    for (const { runner } of this.#followed.values()) runner.settle();
+  }
 
   /** The shell in a pane, or null where the program is none that tells of its commands. */
   shellOf(pane: string): { tracker: Tracker; commands(): CommandRecord[] } | null {
@@ -113,7 +144,7 @@ export class Commands implements Subsystem<Calls> {
       known: stored,
       news: (what, command) => this.#tell(session, what, command),
     });
-    const followed = { tracker, runner: new Runner(tracker, this.#parts.paths) };
+    const followed = { tracker, runner: new Runner(tracker, this.#parts.paths, stored.commands) };
     this.#followed.set(pane.id, followed);
     this.#watch();
     return followed;
@@ -193,78 +224,89 @@ export class Commands implements Subsystem<Calls> {
     return commandText((range) => readJournal(place, range, onDamage), { from, to: end }, maxBytes);
   }
 
-  async #run({ session: target, text, timeoutMs, maxBytes, queue, interrupt }: CallInput<'command.run'>): Promise<RunResult> {
+  async #run({ session: target, text, timeoutMs, maxBytes, queue, interrupt, token }: CallInput<'command.run'>): Promise<RunResult> {
     const session = this.#parts.sessions.find(target);
-    const { facts, pane } = session;
+    const { facts } = session;
     if (session.isEnded) throw new WireError('ended', `The program of session "${facts.name}" has ended: nothing can be run in it.`);
-    const followed = this.#of(session);
-    if (!followed)
-      throw new WireError(
-        'bad-params',
-        `Session "${facts.name}" runs "${facts.command.join(' ').slice(0, 100)}", which is no shell that can be told to run something. Without a session's name, ai-session run starts the program by itself.`,
-      );
+    const { runner } = this.#shellIn(session);
     const asked = Date.now();
-    const outcome = await followed.runner.run({ text, timeoutMs: timeoutMs ?? null, isPatient: queue, isInterrupted: interrupt });
-    const warnings: string[] = [];
-    if (!facts.history) warnings.push('This session keeps no history, so what the command printed is on its screen only.');
-    return this.#result(session, outcome, { maxBytes, warnings, asked, exit: pane.state.is === 'ended' ? pane.state.exit.signal : null });
+    const outcome = await runner.run({
+      token: token ?? randomBytes(8).toString('hex'),
+      text,
+      timeoutMs: timeoutMs ?? null,
+      isPatient: queue,
+      isInterrupted: interrupt,
+    });
+    return this.#result(foundOf(session), outcome, { maxBytes, asked });
+  }
+
+  /** A run that was asked for before: what has become of it. Its shell may have ended in the meantime, and its session left the list. */
+  async #resume({ session: target, text, timeoutMs, maxBytes, queue, interrupt, token }: CallInput<'command.run'>): Promise<RunResult> {
+    if (token === undefined) throw new WireError('bad-params', 'A run is resumed by its token: give the one that it was asked for with.');
+    const { live, ...found } = this.#find(target);
+    const asked = Date.now();
+    // A daemon may have been lost between the end of a shell and the record of what it ran.
+    if (live?.isEnded) this.#guard(live, () => this.#forget(live));
+    const { commands } = found.file.read();
+    const command = commands.find((each) => each.token === token);
+    if (live && !live.isEnded && (!command || command.endedAt === null)) {
+      const { runner } = this.#shellIn(live);
+      const how = { token, text, timeoutMs: timeoutMs ?? null, isPatient: queue, isInterrupted: interrupt };
+      return this.#result(foundOf(live), await runner.resume(how), { maxBytes, asked });
+    }
+    const isOver = !live || live.isEnded;
+    let outcome: Outcome = { status: 'not_started', command: null, because: 'The shell has ended.' };
+    if (command && isOver && command === commands.at(-1))
+      outcome = { status: 'shell_exited', command, because: 'The shell has ended with this command.' };
+    else if (command) outcome = { status: 'finished', command, because: command.because };
+    return this.#result({ ...found, live }, outcome, { maxBytes, asked });
+  }
+
+  #shellIn(session: Session): { tracker: Tracker; runner: Runner } {
+    const { facts } = session;
+    const followed = this.#of(session);
+    if (followed) return followed;
+    throw new WireError(
+      'bad-params',
+      `Session "${facts.name}" runs "${facts.command.join(' ').slice(0, 100)}", which is no shell that can be told to run something. Without a session's name, ai-session run starts the program by itself.`,
+    );
+  }
+
+  /** The answer, or word that this daemon leaves before there is one. */
+  #unlessLeaving(work: Promise<RunResult>): Promise<RunResult> {
+    return new Promise((resolve, reject) => {
+      this.#asking.add(reject);
+      work.then(resolve, reject).finally(() => this.#asking.delete(reject));
+      if (this.#leaving) reject(this.#leaving);
+    });
   }
 
   #result(
-    session: Session,
+    found: Found,
     { status, command, because, inside }: Outcome,
-    { maxBytes, warnings, asked, exit }: { maxBytes: number; warnings: string[]; asked: number; exit: string | null },
+    { maxBytes, asked }: { maxBytes: number; asked: number },
   ): RunResult {
-    const { pane, facts, folder, record } = session;
-    const to = command?.to ?? inside?.to ?? pane.head;
+    const { live, record } = found;
+    const pane = command?.pane ?? record.pane;
+    const to = command?.to ?? inside?.to ?? (live?.pane.id === pane ? live.pane.head : (command?.from ?? 0));
     const from = command?.from ?? inside?.from ?? null;
-    const { text, truncated } = this.#output({ record, folder, live: session }, { pane: pane.id, from, to }, maxBytes);
+    const { text, truncated } = this.#output(found, { pane, from, to }, maxBytes);
     const isRunning = inside?.isRunning ?? (command !== null && command.endedAt === null);
+    const ended = live ? (live.pane.state.is === 'ended' ? live.pane.state.exit : null) : record.ended;
     return {
-      session: { id: facts.id, name: facts.name },
+      session: { id: record.id, name: record.name },
       status,
       exitCode: isRunning ? null : (command?.exitCode ?? null),
-      signal: status === 'shell_exited' ? exit : null,
+      signal: status === 'shell_exited' ? (ended?.signal ?? null) : null,
       because,
       isRunning,
       command: command?.n ?? null,
       durationMs: (command?.endedAt ?? Date.now()) - (command?.startedAt ?? asked),
       output: text,
       truncated,
-      range: from === null ? null : { pane: pane.id, from, to },
-      cursor: writeCursor({ pane: pane.id, offset: to, picture: null }),
-      warnings,
-    };
-  }
-
-  async #exec({ command, cwd, env, cols, rows, timeoutMs, maxBytes, interrupt }: CallInput<'command.exec'>): Promise<RunResult> {
-    const { sessions } = this.#parts;
-    const asked = Date.now();
-    const session = await sessions.create({ command, cwd, env, set: {}, cols, rows, role: 'run', history: true, restart: 'never' });
-    const { facts, pane } = session;
-    await pane.whenEnded(timeoutMs ?? NO_LIMIT_MS);
-    const isOver = session.isEnded;
-    if (!isOver && interrupt) await sessions.kill([session], false);
-    const { state } = pane;
-    const exit = state.is === 'ended' ? state.exit : { code: null, signal: null };
-    const range = { pane: pane.id, from: 0, to: pane.head };
-    const { text, truncated } = this.#output({ record: session.record, folder: session.folder, live: session }, range, maxBytes);
-    // Its output is in the archive: ai-session logs, search.
-    if (isOver) sessions.remove(session);
-    return {
-      session: { id: facts.id, name: facts.name },
-      status: isOver ? 'finished' : 'timed_out',
-      exitCode: exit.code ?? (exit.signal ? 128 + constants.signals[exit.signal] : null),
-      signal: exit.signal,
-      because: isOver ? null : interrupt ? 'The time was over, and it was ended.' : 'The time is over, and it goes on.',
-      isRunning: !isOver && !interrupt,
-      command: null,
-      durationMs: (facts.endedAt ?? Date.now()) - asked,
-      output: text,
-      truncated,
-      range,
-      cursor: writeCursor({ pane: pane.id, offset: range.to, picture: null }),
-      warnings: [],
+      range: from === null ? null : { pane, from, to },
+      cursor: writeCursor({ pane, offset: to, picture: null }),
+      warnings: record.history ? [] : ['This session keeps no history, so what the command printed is on its screen only.'],
     };
   }
 }
@@ -276,5 +318,11 @@ interface Found {
   live: Session | null;
 }
 
-/** The longest a timer can be, 24 days. */
-const NO_LIMIT_MS = 2 ** 31 - 1;
+function foundOf(session: Session): Found {
+  return { live: session, record: session.record, folder: session.folder };
+}
+
+/** Its token is between us and who asked for it. */
+function told({ token: _, ...command }: CommandRecord): Omit<CommandRecord, 'token'> {
+  return command;
+}

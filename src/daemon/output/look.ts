@@ -18,8 +18,8 @@ export function look(
   pane: Pick<Pane, 'screen' | 'state' | 'onWritten'>,
   { hasStarted, found }: { hasStarted(): boolean; found(what: Seen): void },
 ): () => void {
-  // Left behind by an earlier program.
-  let wasAlternate = pane.screen.isAlternate;
+  // Left behind by an earlier program, where it is not that of a command which has begun under an earlier daemon.
+  let wasAlternate = !hasStarted() && pane.screen.isAlternate;
   let soon: NodeJS.Timeout | null = null;
   let pause: NodeJS.Timeout | null = null;
   let isStopped = false;
@@ -40,11 +40,13 @@ export function look(
     const [line = ''] = pane.screen.lines({ from: y, to: y });
     if (waitsForSecret(modes, line)) found('secret');
   };
-  const stop = pane.onWritten(() => {
+  const lookLater = () => {
     soon ??= setTimeout(lookSoon, SOON_MS);
     if (pause) pause.refresh();
     else pause = setTimeout(() => void lookAtPause(), PAUSE_MS);
-  });
+  };
+  const stop = pane.onWritten(lookLater);
+  if (hasStarted()) lookLater();
   return () => {
     isStopped = true;
     stop();

@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { shellWord } from '../../base/shell-word.ts';
 import type { Paths } from '../../config/paths.ts';
 import { WireError } from '../../wire/errors.ts';
 import { asRefusal } from '../session/refusals.ts';
-import { type Shell, shellLog } from '../session/shell.ts';
+import { runFile, type Shell, shellLog } from '../session/shell.ts';
 import type { CommandRecord } from './command-file.ts';
 import { findPrompt, typeAt } from './inside.ts';
+import { type LeftRun, leftRun, removeRunFile } from './left-run.ts';
 import { look, type Seen } from './look.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -22,12 +22,16 @@ export interface Outcome {
 }
 
 export interface RunOptions {
+  /** 16 hexadecimal digits, by which it is asked for again. */
+  token: string;
   text: string;
   timeoutMs: number | null;
   /** Waits for whatever runs; otherwise only for other runs. */
   isPatient: boolean;
   /** At the timeout the command is sent Ctrl-C. */
   isInterrupted: boolean;
+  /** It was asked for before. What was typed to a shell inside another program has left no trace. */
+  isResumed?: boolean;
 }
 
 /** From Ctrl-C to the answer: a program may tidy up. */
@@ -36,6 +40,10 @@ const INTERRUPT_MS = 2000;
 const STILL_MS = 100;
 /** From Ctrl-C to the shell's prompt. */
 const PROMPT_MS = 2000;
+/** A line that was typed is begun within this time by a shell that is at its prompt. */
+const BEGIN_MS = 1000;
+/** What ended while no daemon lived is heard within this time, also where the time of a run was over meanwhile. */
+const HEARD_MS = 500;
 /** For a shell whose last program has just ended. */
 const FRONT_MS = 500;
 
@@ -49,12 +57,19 @@ export class Runner {
   readonly #paths: Paths;
   #turn: Promise<unknown> = Promise.resolve();
   /** The run whose line has been typed. */
-  #typed: { line: string; text: string; began(command: CommandRecord): void } | null = null;
+  #typed: { line: string; text: string; token: string; began(command: CommandRecord): void } | null = null;
+  /** The run that an earlier daemon was at work on. */
+  readonly #left: LeftRun | null;
+  #settling: Promise<void> | null = null;
+  readonly #atWork = new Map<string, Promise<Outcome>>();
+  #isLeaving = false;
 
-  constructor(tracker: Tracker, paths: Paths) {
+  constructor(tracker: Tracker, paths: Paths, known: readonly CommandRecord[]) {
     this.#tracker = tracker;
     this.#paths = paths;
     tracker.onBegin = (command) => this.#name(command);
+    this.#left = leftRun(paths, tracker.session.pane.id, known);
+    if (this.#left) this.#takeUp(this.#left);
   }
 
   async run(options: RunOptions): Promise<Outcome> {
@@ -62,11 +77,113 @@ export class Runner {
     const before = this.#turn;
     const mine = (async () => {
       await before.catch(() => {});
+      if (this.#left) await this.#settle(this.#left, deadline);
       return await this.#run(options, deadline);
     })();
     this.#turn = mine;
+    this.#atWork.set(options.token, mine);
+    void mine.catch(() => {}).finally(() => this.#atWork.delete(options.token));
     const late = { status: 'not_started', command: null, because: 'Other runs in this session took all the time there was.' } as const;
     return deadline === null ? await mine : await Promise.race([mine, expiry<Outcome>(deadline, mine, late)]);
+  }
+
+  /** What was asked of an earlier daemon, or of this one by a client that lost its connection. What has certainly not been typed is run now. */
+  async resume(options: RunOptions): Promise<Outcome> {
+    const { token } = options;
+    const mine = this.#atWork.get(token);
+    if (mine) return await mine;
+    const { running } = this.#tracker;
+    const left = this.#left?.token === token ? this.#left : null;
+    const isBegun = running?.token === token;
+    // Its turn comes after the run that goes on, as it would have.
+    if (!left && !isBegun) return await this.run({ ...options, isResumed: true, isPatient: options.isPatient || running?.by === 'run' });
+    const going = this.#goOn(options, left, isBegun ? running : null);
+    this.#turn = Promise.allSettled([this.#turn, going]);
+    return await going;
+  }
+
+  /** Waits for the end of what an earlier daemon has typed, or at least had written down. */
+  async #goOn(options: RunOptions, left: LeftRun | null, running: CommandRecord | null): Promise<Outcome> {
+    const deadline = options.timeoutMs === null ? null : Date.now() + Math.max(HEARD_MS, options.timeoutMs);
+    if (left && !(await this.#settle(left, deadline))) {
+      this.#drop(left);
+      await this.#settle(left, Date.now() + 2 * BEGIN_MS);
+    }
+    const command = left?.command ?? running;
+    if (!command) {
+      const because =
+        this.#tracker.is === 'gone' ? 'The shell has ended.' : 'The daemon was lost when it was typed, and the shell did not begin it.';
+      return { status: 'not_started', command: null, because };
+    }
+    const { session } = this.#tracker;
+    const file = runFile(this.#paths, session.pane.id, options.token);
+    try {
+      return await this.#type(options, { file, shell: session.facts.shell!, deadline, before: command });
+    } finally {
+      removeRunFile(file);
+    }
+  }
+
+  /** All sessions have been taken back: from now on a shell at its prompt reads what it was given. */
+  settle(): void {
+    if (this.#left) void this.#settle(this.#left, 0);
+  }
+
+  /** The daemon ends: whatever waits for its turn is asked for again of the next one. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
+  /** Its text is still there: whether the shell begins it is seen now, as if we had typed it. */
+  #takeUp(left: LeftRun): void {
+    const { running, session } = this.#tracker;
+    if (running?.token === left.token) left.command = running;
+    else {
+      const began = (command: CommandRecord) => {
+        left.command = command;
+      };
+      this.#typed = { line: lineOf(session.facts.shell!, left.file), text: left.text, token: left.token, began };
+    }
+    const stop = this.#tracker.onChange(() => {
+      if (!left.isDropped && this.#tracker.is !== 'gone' && (left.command === null || left.command.endedAt === null)) return;
+      removeRunFile(left.file);
+      stop();
+    });
+  }
+
+  /**
+   * Whether it became known in time if the shell begins what an earlier daemon has typed, or was about to type. A shell that is at its prompt reads
+   * at once: what it does not begin is taken away from it, and so cannot run later.
+   */
+  async #settle(left: LeftRun, deadline: number | null): Promise<boolean> {
+    const isKnown = () => left.command !== null || left.isDropped || this.#tracker.is === 'gone';
+    this.#settling ??= (async () => {
+      while (!isKnown()) {
+        await this.#comesToPrompt(isKnown);
+        if (await this.#until(isKnown, Date.now() + BEGIN_MS)) return;
+        if (await this.#isAtPrompt()) this.#drop(left);
+      }
+    })();
+    return await this.#until(isKnown, deadline);
+  }
+
+  /** From here on the shell finds nothing to read. If it has begun before, its log says so, since that is written first. */
+  #drop(left: LeftRun): void {
+    removeRunFile(left.file);
+    this.#tracker.nudge();
+    if (this.#tracker.isBeginning) return;
+    left.isDropped = true;
+    if (this.#typed?.token === left.token) this.#typed = null;
+    this.#tracker.poke();
+  }
+
+  async #isAtPrompt(): Promise<boolean> {
+    return this.#tracker.session.facts.shell!.kind === 'sh' ? await this.#isInFront() : this.#tracker.is === 'prompt';
+  }
+
+  async #comesToPrompt(isKnown: () => boolean): Promise<void> {
+    if (this.#tracker.session.facts.shell!.kind === 'sh') await this.#comesToFront(null, isKnown);
+    else await this.#until(() => this.#tracker.is === 'prompt' || isKnown(), null);
   }
 
   async #run(options: RunOptions, deadline: number | null): Promise<Outcome> {
@@ -97,42 +214,41 @@ export class Runner {
       if (inside) return inside;
       throw busy(session.facts.name, null);
     }
-    const file = join(dirname(shellLog(this.#paths, session.pane.id)), `${session.pane.id.slice(1)}-${randomBytes(4).toString('hex')}`);
+    if (this.#isLeaving) return { status: 'not_started', command: null, because: 'The daemon is stopping.' };
+    const file = runFile(this.#paths, session.pane.id, options.token);
     try {
-      return await this.#type(options, { file, shell, deadline });
+      return await this.#type(options, { file, shell, deadline, before: null });
     } finally {
-      for (const path of [file, `${file}.run`]) rmSync(path, { force: true });
+      removeRunFile(file);
       this.#typed = null;
     }
   }
 
-  async #type(options: RunOptions, { file, shell, deadline }: { file: string; shell: Shell; deadline: number | null }): Promise<Outcome> {
+  /** Types it, unless it began `before` under an earlier daemon, and waits for its end. */
+  async #type(
+    options: RunOptions,
+    { file, shell, deadline, before }: { file: string; shell: Shell; deadline: number | null; before: CommandRecord | null },
+  ): Promise<Outcome> {
     const { session } = this.#tracker;
     const { pane } = session;
-    try {
-      // A cleaner may have been there.
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      writeFileSync(file, options.text.endsWith('\n') ? options.text : `${options.text}\n`, { mode: 0o600 });
-      if (shell.kind === 'sh') writeFileSync(`${file}.run`, wrapper(file, shellLog(this.#paths, pane.id), shell.nonce), { mode: 0o600 });
-    } catch (error) {
-      throw asRefusal(error);
-    }
-    const path = shell.kind === 'sh' ? `${file}.run` : file;
-    // The blank keeps it out of the history of shells that are told to.
-    const line = ` ${shell.kind === 'fish' ? 'source' : '.'} ${shellWord(path)}`;
-    let command: CommandRecord | null = null;
-    let hasStarted = false;
-    this.#typed = {
-      line,
-      text: options.text,
-      began: (begun) => {
-        command = begun;
-        hasStarted = true;
-      },
-    };
+    let command = before;
+    let hasStarted = before !== null;
     const from = pane.head;
-    // What somebody has begun to type is taken away, and lies in the shell's own buffer (C-y brings it back). Where nothing is, that would ring.
-    pane.write(Buffer.from(`${this.#tracker.isTyping ? '\x15' : ''}${line}\r`));
+    if (!before) {
+      this.#write(file, options.text, shell);
+      const line = lineOf(shell, file);
+      this.#typed = {
+        line,
+        text: options.text,
+        token: options.token,
+        began: (begun) => {
+          command = begun;
+          hasStarted = true;
+        },
+      };
+      // What somebody has begun to type is taken away, and lies in the shell's own buffer (C-y brings it back). Where nothing is, that would ring.
+      pane.write(Buffer.from(`${this.#tracker.isTyping ? '\x15' : ''}${line}\r`));
+    }
     const seen: { is: Seen | null } = { is: null };
     const stopLooking = look(pane, {
       hasStarted: () => hasStarted,
@@ -145,6 +261,12 @@ export class Runner {
       // A shell that ends says first how its last command did: only the prompt tells that it has not.
       const isOver = () => this.#tracker.is === 'gone' || (command !== null && command.endedAt !== null && this.#tracker.is === 'prompt');
       await this.#until(() => isOver() || seen.is !== null, deadline);
+      if (!hasStarted && this.#tracker.is !== 'gone') {
+        // What is not there cannot begin any more. A shell that has begun it by now has said so in its log.
+        removeRunFile(file);
+        this.#tracker.nudge();
+        if (this.#tracker.isBeginning) await this.#until(() => hasStarted, Date.now() + 2 * BEGIN_MS);
+      }
       const begun = command as CommandRecord | null;
       if (this.#tracker.is === 'gone') return { status: 'shell_exited', command: begun, because: 'The shell has ended with this command.' };
       if (isOver()) return { status: 'finished', command: begun, because: begun!.because };
@@ -164,13 +286,17 @@ export class Runner {
   }
 
   /** For a shell inside the program that runs in ours, as ssh; null where there is none at its prompt. */
-  async #typeInside({ text, isInterrupted }: RunOptions, deadline: number | null): Promise<Outcome | null> {
+  async #typeInside({ text, isInterrupted, isResumed }: RunOptions, deadline: number | null): Promise<Outcome | null> {
     const tracker = this.#tracker;
     const { running } = tracker;
     const { pane } = tracker.session;
     const prompt = await findPrompt(pane);
     if (!prompt || tracker.running !== running) return null;
     if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
+    if (isResumed) {
+      const because = `The daemon was lost, and nobody knows whether it was typed into "${short(running?.text ?? prompt.host)}". Look with: ai-session screen NAME`;
+      return { status: 'unobserved', command: null, because, inside: { from: pane.head, to: pane.head, isRunning: false } };
+    }
     const onHostEnded = (then: () => void) => tracker.onChange(() => (tracker.is === 'gone' || tracker.running !== running) && then());
     const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded });
     if (why === 'late' && isInterrupted) pane.write(Buffer.from('\x03'));
@@ -187,6 +313,19 @@ export class Runner {
     return { status: 'unobserved', command: null, because, inside };
   }
 
+  #write(file: string, text: string, shell: Shell): void {
+    try {
+      // A cleaner may have been there.
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      writeFileSync(file, text.endsWith('\n') ? text : `${text}\n`, { mode: 0o600 });
+      if (shell.kind !== 'sh') return;
+      const log = shellLog(this.#paths, this.#tracker.session.pane.id);
+      writeFileSync(`${file}.run`, wrapper(file, log, shell.nonce), { mode: 0o600 });
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
   /** The shell began something: what we have typed, or what somebody else has. */
   #name(command: CommandRecord): void {
     const typed = this.#typed;
@@ -195,6 +334,7 @@ export class Runner {
     if (command.text !== null && command.text.trim() !== typed.line.trim()) return;
     command.text = typed.text;
     command.by = 'run';
+    command.token = typed.token;
     this.#typed = null;
     typed.began(command);
   }
@@ -237,11 +377,11 @@ export class Runner {
   }
 
   /** A shell that is about to show its prompt has not got the terminal yet; when it has, it prints one. */
-  async #comesToFront(deadline: number | null): Promise<boolean> {
+  async #comesToFront(deadline: number | null, isOver: () => boolean = () => false): Promise<boolean> {
     const { pane } = this.#tracker.session;
     for (;;) {
       if (await this.#isInFront()) return true;
-      if (deadline !== null && Date.now() >= deadline) return false;
+      if (isOver() || (deadline !== null && Date.now() >= deadline)) return false;
       await new Promise<void>((resolve) => {
         const done = () => {
           stop();
@@ -292,6 +432,11 @@ function expiry<T>(deadline: number, mine: Promise<T>, late: T): Promise<T> {
     const timer = setTimeout(() => resolve(late), Math.max(0, deadline - Date.now()) + INTERRUPT_MS + 1000);
     void mine.catch(() => {}).finally(() => clearTimeout(timer));
   });
+}
+
+/** What is typed. The blank keeps it out of the history of shells that are told to. */
+function lineOf({ kind }: Shell, file: string): string {
+  return ` ${kind === 'fish' ? 'source' : '.'} ${shellWord(kind === 'sh' ? `${file}.run` : file)}`;
 }
 
 /** What a shell that cannot be asked for anything is given to read: it tells for itself, as an integrated one does. */

@@ -82,6 +82,11 @@ export class Tracker {
     return this.#is === 'prompt' && facts.shell?.kind !== 'sh' && pane.entered.typedBytes > this.#promptBytes;
   }
 
+  /** Whether the shell has written that a command begins, and its mark has not come yet. */
+  get isBeginning(): boolean {
+    return this.#lines.some(({ is }) => is === 'start');
+  }
+
   /** Everything before this offset of the journal has been looked at. */
   get offset(): number {
     return this.#offset;

@@ -44,6 +44,8 @@ const sessionRecord = z.object({
   restores: z.array(z.object({ at: z.number(), endedAt: z.number().nullable() })),
   /** It is in no list any more, only in searches and logs; milliseconds since 1970. */
   archivedAt: z.number().nullable(),
+  /** Of one that a run was given: by it, who asked for the run finds it when the daemon was lost. */
+  token: z.string().optional(),
   /** Of a record that was of version 1: the saved screen, which did not describe itself then, stands for every byte before this offset. */
   screenOffset: z.number().nullable(),
   ended: z

@@ -16,6 +16,36 @@ export interface Creation {
   restart: SessionFacts['restart'];
   conversation: SessionFacts['conversation'];
   before: { screen: Uint8Array; notice: string } | null;
+  /** By which whoever asked for it finds it when the daemon was lost. */
+  token?: string;
+}
+
+/** What is known of a new session before its program runs. */
+export function newFacts(
+  { name, command, cwd, role, history, restart, conversation, token }: Creation,
+  { id, backend, createdAt }: Pick<SessionFacts, 'id' | 'backend' | 'createdAt'>,
+): SessionFacts {
+  return {
+    id,
+    name,
+    command,
+    cwd,
+    role,
+    backend,
+    createdAt,
+    pid: null,
+    holderPid: null,
+    pidIdentity: null,
+    endedAt: null,
+    history,
+    restart,
+    conversation,
+    shell: null,
+    earlierPanes: [],
+    restores: [],
+    archivedAt: null,
+    ...(token !== undefined && { token }),
+  };
 }
 
 /** What an ended session is started again with. */

@@ -40,6 +40,8 @@ export interface SessionFacts {
   /** When it was started again, and when that ended. */
   restores: SessionRecord['restores'];
   archivedAt: number | null;
+  /** Of one that a run was given: by it, who asked for the run finds it when the daemon was lost. */
+  token?: string | undefined;
 }
 
 /** What you name, list and attach: for now one window with one pane. */
@@ -158,6 +160,7 @@ export class Session {
       earlierPanes: facts.earlierPanes,
       restores: facts.restores,
       archivedAt: facts.archivedAt,
+      token: facts.token,
       screenOffset: null,
       // An end whose last output the disk did not take is still to come, for whoever reads this: the holder has both.
       ended:

@@ -13,7 +13,7 @@ import { type Pty, type PtyListener, SpawnError, TAKEN_OVER } from '../terminal/
 import type { Archive } from './archive.ts';
 import { type AssembleParts, assemble } from './assemble.ts';
 import { quote, shell, shellHint } from './command-line.ts';
-import { backendFor, type Creation, type Revival, restoredNotice } from './creation.ts';
+import { backendFor, type Creation, newFacts, type Revival, restoredNotice } from './creation.ts';
 import { type Launch, ownLaunch, writeLaunch } from './launch.ts';
 import { checkName, generateName } from './names.ts';
 import { rebuild } from './rebuild.ts';
@@ -21,7 +21,7 @@ import { asRefusal, notFound } from './refusals.ts';
 import { endAsRecorded, Restorer } from './restorer.ts';
 import type { Session, SessionFacts } from './session.ts';
 import { callsOf, type SessionCalls } from './session-calls.ts';
-import { forgetShellLog, launchSpec } from './shell.ts';
+import { launchSpec, tidyShellFolder } from './shell.ts';
 
 /** Ended sessions that are remembered; past this the one that ended first is forgotten. */
 const ENDED_LIMIT = 50;
@@ -72,7 +72,8 @@ export class Sessions implements Subsystem<SessionCalls> {
     openFiles,
     history,
     restart,
-  }: CallInput<'session.create'>): Promise<Session> {
+    token,
+  }: CallInput<'session.create'> & { token?: string | undefined }): Promise<Session> {
     const { settings } = this.#parts.settings.now;
     if (this.#isLeaving) throw new WireError('busy', 'The daemon is stopping. Try again: the next call starts a new one.');
     if (!isAbsolute(cwd)) throw new WireError('bad-params', `The directory "${cwd}" is not an absolute path.`);
@@ -89,23 +90,13 @@ export class Sessions implements Subsystem<SessionCalls> {
       restart: restart ?? settings['sessions.restart'],
       conversation: null,
       before: null,
+      ...(token !== undefined && { token }),
     });
   }
 
   /** Makes a session and starts its program, below what is shown already. */
-  async createFrom({
-    name,
-    command,
-    started,
-    cwd,
-    role,
-    size,
-    launch,
-    history,
-    restart,
-    conversation,
-    before,
-  }: Creation): Promise<Session> {
+  async createFrom(creation: Creation): Promise<Session> {
+    const { name, started, size, launch, before } = creation;
     const holder = this.#named(checkName(name));
     if (holder && !holder.isEnded) {
       throw new WireError('exists', `A session named "${name}" exists. Attach to it with: ai-session attach ${quote(name)}`, {
@@ -116,26 +107,8 @@ export class Sessions implements Subsystem<SessionCalls> {
     const id = `$${this.#parts.counters.next('session')}`;
     const pane = `%${this.#parts.counters.next('pane')}`;
     const now = Date.now();
-    const facts: SessionFacts = {
-      id,
-      name,
-      command,
-      cwd,
-      role,
-      backend: backendFor(settings['pty.backend'], this.#parts.holder),
-      createdAt: now,
-      pid: null,
-      holderPid: null,
-      pidIdentity: null,
-      endedAt: null,
-      history,
-      restart,
-      conversation,
-      shell: null,
-      earlierPanes: [],
-      restores: [],
-      archivedAt: null,
-    };
+    const backend = backendFor(settings['pty.backend'], this.#parts.holder);
+    const facts = newFacts(creation, { id, backend, createdAt: now });
     const session = this.#assembleOrRefuse(facts, { pane, ...size, activeAt: now });
     // It has its place before the program starts, so that two calls with one name cannot both succeed, and a crash in between leaves a trace.
     this.#byId.set(id, session);
@@ -175,6 +148,7 @@ export class Sessions implements Subsystem<SessionCalls> {
         pidIdentity: null,
         endedAt: null,
         shell: null,
+        token: undefined,
         earlierPanes: [...facts.earlierPanes, old.pane.id],
         restores: [...facts.restores.slice(-RESTORES_KEPT), { at: now, endedAt: null }],
       },
@@ -282,7 +256,7 @@ export class Sessions implements Subsystem<SessionCalls> {
     if (!this.#byId.delete(session.facts.id)) return;
     const { state } = session.pane;
     this.#letHolderGo(session);
-    forgetShellLog(this.#parts.paths, session.pane.id);
+    tidyShellFolder(this.#parts.paths, (pane) => pane === session.pane.id);
     const gone = { how: state.is === 'ended' ? state.how : 'lost', exit: { code: null, signal: null }, because: 'removed' } as const;
     // What never began has no end that anybody should hear of.
     if (hasBegun) session.pane.end(gone.how, gone.exit, gone.because);
@@ -432,7 +406,8 @@ export class Sessions implements Subsystem<SessionCalls> {
 
   #ended(session: Session, wasSeen: boolean): void {
     const keep = this.#parts.settings.now.settings['sessions.keep_ended'];
-    const isKept = keep === 'always' || (keep === 'unseen' && !wasSeen);
+    // Who asked for a run may have to ask the next daemon for its result.
+    const isKept = keep === 'always' || (keep === 'unseen' && !wasSeen) || session.facts.token !== undefined;
     if (session.isBeingKilled || !this.#byId.has(session.facts.id)) return;
     const { state } = session.pane;
     // A holder in the middle of a frame cannot say who has come, but whoever it is has counted.

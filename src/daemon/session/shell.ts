@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { PACKAGE_FOLDER } from '../../base/package.ts';
 import { hookSocket, type Paths } from '../../config/paths.ts';
@@ -17,9 +17,29 @@ export function shellLog(paths: Paths, pane: string): string {
   return join(paths.run, 'shell', `${pane.slice(1)}.log`);
 }
 
-/** A pane that will write no more. */
-export function forgetShellLog(paths: Paths, pane: string): void {
-  rmSync(shellLog(paths, pane), { force: true });
+/** A text that a pane's shell is to run, and has to be there until it has read it. The token is the run's. */
+export function runFile(paths: Paths, pane: string, token: string): string {
+  return join(paths.run, 'shell', `${pane.slice(1)}-${token}`);
+}
+
+/** Removes what lies there for shells of panes that are gone. */
+export function tidyShellFolder(paths: Paths, isGone: (pane: string) => boolean): void {
+  const folder = join(paths.run, 'shell');
+  let names: string[] = [];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    // No shell was ever started here.
+  }
+  for (const name of names) {
+    const [, pane] = /^(\d{1,15})(?:\.log|-[0-9a-f]{8,16}(?:\.run)?)$/.exec(name) ?? [];
+    if (pane === undefined || !isGone(`%${pane}`)) continue;
+    try {
+      rmSync(join(folder, name), { force: true });
+    } catch {
+      // A folder of that name, say: it is none of ours.
+    }
+  }
 }
 
 /** What the PTY of a session is to be started with. A shell is asked to tell of its commands; then the session knows which, from now on. */

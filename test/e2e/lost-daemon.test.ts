@@ -1,0 +1,216 @@
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Connection } from '../../src/client/connection.ts';
+import { Rig } from '../support/rig.ts';
+
+const LOST_RUN = '[lost the daemon; what was run goes on, and the next daemon is asked for the result]\n';
+
+/** A session with this shell, and FIFOs by which a command tells that it has begun and is told to go on. */
+async function shellIn(rig: Rig, client: Connection, shell: string) {
+  await client.call('session.create', { name: 's', command: [shell], cwd: rig.home, env: { ...rig.environment, HOME: rig.home, ENV: '' } });
+  spawnSync('mkfifo', [join(rig.home, 'begun'), join(rig.home, 'go')]);
+  return {
+    begun: () => readFile(join(rig.home, 'begun')),
+    go: () => writeFile(join(rig.home, 'go'), 'on\n'),
+    times: () => readFileSync(join(rig.home, 'times'), 'utf8'),
+    /** Does it once and says so, and waits in the middle. */
+    line: (last: string) => `echo once >>times; echo x >begun; cat go; ${last}`,
+  };
+}
+
+function kill({ daemon: { pid } }: Connection): void {
+  process.kill(pid, 'SIGKILL');
+}
+
+/** What lies in the shells' folder besides the shells' own files. */
+const leftIn = (rig: Rig) => readdirSync(join(rig.paths.run, 'shell')).filter((name) => !name.endsWith('.log'));
+
+const isHere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).error === undefined;
+
+describe.each(['bash', 'zsh', 'fish', 'dash'])('a run in %s', (shell) => {
+  const it = isHere(shell) ? test : test.skip;
+
+  it('has its result, whether it ends with no daemon or with the next one', async () => {
+    await using rig = await Rig.start();
+    const client = await rig.connect();
+    const { begun, go, times, line } = await shellIn(rig, client, shell);
+    const first = rig.run(['run', 's', '--', line('sh -c "exit 9"')]);
+    await begun();
+    kill(client);
+    await go();
+    expect(await first).toEqual({ code: 9, signal: null, stdout: 'on\n', stderr: LOST_RUN });
+    const next = await rig.connect();
+    const second = rig.run(['run', 's', '--json', '--', line('echo end')]);
+    await begun();
+    kill(next);
+    const last = await rig.connect();
+    await go();
+    const { code, stdout, stderr } = await second;
+    expect({ code, stderr, ...JSON.parse(stdout) }).toMatchObject({
+      code: 0,
+      stderr: '',
+      status: 'finished',
+      exitCode: 0,
+      output: 'on\nend\n',
+      because: null,
+      isRunning: false,
+      command: 2,
+      session: { name: 's' },
+    });
+    expect(times()).toBe('once\nonce\n');
+    expect(leftIn(rig)).toEqual([]);
+    const { commands } = await last.call('command.list', { session: 's' });
+    expect(commands.map(({ n, by, exitCode, text }) => [n, by, exitCode, text])).toEqual([
+      [1, 'run', 9, line('sh -c "exit 9"')],
+      [2, 'run', 0, line('echo end')],
+    ]);
+    expect(Object.keys(commands[0]!)).not.toContain('token');
+  });
+});
+
+test('a run that waits for its turn, one that ends its shell, and a program with no shell around it', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { begun, go, times, line } = await shellIn(rig, client, 'bash');
+  spawnSync('mkfifo', [join(rig.home, 'alone')]);
+  const first = rig.run(['run', 's', '--', line('true')]);
+  await begun();
+  const second = rig.run(['run', 's', '--', 'echo once >>times; exit 7']);
+  const alone = rig.run(['run', '--', 'sh', '-c', 'echo once >>times; echo x >begun; exec cat alone']);
+  await begun();
+  while ((await client.call('daemon.status', {})).connections < 4);
+  kill(client);
+  await go();
+  expect(await first).toMatchObject({ code: 0, stdout: 'on\n' });
+  expect(await second).toMatchObject({ code: 7, stdout: '', stderr: expect.stringContaining('The shell has ended with this command.') });
+  await writeFile(join(rig.home, 'alone'), 'by itself\n');
+  expect(await alone).toEqual({ code: 0, signal: null, stdout: 'by itself\n', stderr: LOST_RUN });
+  expect(times()).toBe('once\nonce\nonce\n');
+  expect((await rig.run(['ls', '--json'])).stdout).not.toContain('"role":"run"');
+});
+
+test('a program whose daemon was lost before it had begun is run, and one that was lost itself is not run again', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { begun, times } = await shellIn(rig, client, 'sh');
+  const asked = { command: ['sh', '-c', 'echo once >>times; echo x >begun; cat go'], cwd: rig.home, env: rig.environment };
+  const token = 'feedfacecafebeef';
+  client.call('command.exec', { ...asked, token }).catch(() => {});
+  await begun();
+  let holderPid: number | null = null;
+  while (holderPid === null) {
+    const { sessions } = await client.call('session.list', {});
+    holderPid = sessions.find(({ role }) => role === 'run')!.holderPid;
+  }
+  kill(client);
+  process.kill(holderPid, 'SIGKILL');
+  const next = await rig.connect();
+  expect(await next.call('command.exec', { ...asked, token, resume: true })).toMatchObject({
+    status: 'finished',
+    exitCode: null,
+    because: 'It was lost: nobody knows how it ended.',
+  });
+  expect(times()).toBe('once\n');
+  // As a daemon leaves it that is killed between the record and the program.
+  const record = JSON.parse(readFileSync(join(rig.paths.sessions, '1', 'state.json'), 'utf8'));
+  kill(next);
+  mkdirSync(join(rig.paths.sessions, '9'));
+  const never = { ...record, id: '$9', pane: '%9', name: 'never', pid: null, shell: null, role: 'run', token: '0'.repeat(16) };
+  writeFileSync(join(rig.paths.sessions, '9', 'state.json'), JSON.stringify(never));
+  const last = await rig.connect();
+  const again = { ...asked, command: ['echo', 'begun'], token: '0'.repeat(16), resume: true };
+  expect(await last.call('command.exec', again)).toMatchObject({ status: 'finished', exitCode: 0, output: 'begun\n' });
+  expect(readdirSync(rig.paths.run)).not.toContain('p9.sock');
+  // And where the time was over meanwhile nothing begins.
+  await expect(last.call('command.exec', { ...again, token: '1'.repeat(16), timeoutMs: 0 })).rejects.toMatchObject({ code: 'not-found' });
+});
+
+test('a line that was typed into a shell that did not read is begun in the next daemon’s time, once', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { times } = await shellIn(rig, client, 'bash');
+  await client.call('command.run', { session: 's', text: 'true' });
+  const { pid } = await client.call('session.get', { session: 's' });
+  process.kill(pid!, 'SIGSTOP');
+  const running = rig.run(['run', 's', '--timeout', '20', '--', 'echo once >>times']);
+  while (leftIn(rig).length === 0) await client.call('daemon.ping', {});
+  kill(client);
+  process.kill(pid!, 'SIGCONT');
+  expect(await running).toEqual({ code: 0, signal: null, stdout: '', stderr: LOST_RUN });
+  expect(times()).toBe('once\n');
+});
+
+test('a daemon that is replaced or stopped: the one is followed, the other is told', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { begun, go, line, times } = await shellIn(rig, client, 'bash');
+  const running = rig.run(['run', 's', '--', line('echo end')]);
+  await begun();
+  expect((await rig.run(['daemon', 'restart'])).code).toBe(0);
+  await go();
+  expect(await running).toEqual({ code: 0, signal: null, stdout: 'on\nend\n', stderr: '' });
+  const stopped = rig.run(['run', 's', '--json', '--', line('true')]);
+  await begun();
+  await rig.run(['daemon', 'stop']);
+  const { code, stdout, stderr } = await stopped;
+  expect({ code, stdout, ...JSON.parse(stderr) }).toEqual({
+    code: 4,
+    stdout: '',
+    error: {
+      code: 'daemon-not-running',
+      exitCode: 4,
+      message: "The daemon was stopped before the command had ended, and the command runs on. See it with: ai-session history 's'",
+    },
+  });
+  await go();
+  const { commands } = await (await rig.connect()).call('command.list', { session: 's' });
+  expect(commands.at(-1)).toMatchObject({ n: 2, text: line('true') });
+  expect(times()).toBe('once\nonce\n');
+});
+
+test('a wait goes on from its mark: idle counts from there, and a command that ended in the gap has ended', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { begun, go } = await shellIn(rig, client, 'bash');
+  const ran = await client.call('command.run', { session: 's', text: 'true' });
+  await client.call('pane.write', { session: 's', input: ['echo x >begun; cat go; sh -c "exit 3"'], as: 'text', enter: true });
+  await begun();
+  const { marks } = await client.call('pane.mark', { sessions: ['s'], picture: true });
+  expect(marks).toEqual([{ session: ran.session.id, name: 's', cursor: expect.stringMatching(/^%1:\d+:[0-9a-f]{16}$/) }]);
+  kill(client);
+  await go();
+  const next = await rig.connect();
+  const again = { sessions: ['$1'], after: [marks[0]!.cursor], waitedMs: 60_000 };
+  expect(await next.call('pane.wait', { ...again, conditions: [{ is: 'command' }] })).toMatchObject({ matched: { text: 'exit 3' } });
+  expect(await next.call('pane.wait', { ...again, conditions: [{ is: 'change' }] })).toMatchObject({ outcome: 'matched' });
+  // Nothing was printed after this mark, and it was asked for a minute ago.
+  const { marks: now } = await next.call('pane.mark', { sessions: ['s'] });
+  const idle = await next.call('pane.wait', {
+    ...again,
+    after: [now[0]!.cursor],
+    conditions: [{ is: 'idle', ms: 50_000 }],
+    timeoutMs: 5000,
+  });
+  expect(idle).toMatchObject({ outcome: 'matched', condition: 'idle=50000' });
+  await next.call('session.kill', { sessions: ['s'] });
+  await expect(next.call('pane.wait', { ...again, conditions: [{ is: 'exit' }] })).rejects.toMatchObject({ code: 'not-found' });
+});
+
+test('what shells that are gone have left is removed, and nothing else', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  await shellIn(rig, client, 'bash');
+  const folder = join(rig.paths.run, 'shell');
+  await client.call('command.run', { session: 's', text: 'true' });
+  for (const name of ['99.log', '99-0123456789abcdef', '99-0123456789abcdef.run', '1-0123456789abcdef', 'notes', '99-other'])
+    appendFileSync(join(folder, name), '');
+  spawnSync('mkfifo', [join(folder, '1-00000000000000ff')]);
+  kill(client);
+  const next = await rig.connect();
+  expect(readdirSync(folder).sort()).toEqual(['1-0123456789abcdef', '1.log', '99-other', 'notes']);
+  await next.call('session.kill', { sessions: ['s'] });
+  expect(readdirSync(folder).sort()).toEqual(['99-other', 'notes']);
+});
