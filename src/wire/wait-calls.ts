@@ -30,6 +30,8 @@ export const WAIT_CALLS = {
       timeoutMs: z.int().min(0).max(2_000_000_000).optional(),
       /** Where to begin, for each session that is not to begin now. */
       after: z.array(z.string()).max(100).default([]),
+      /** It was asked so long ago of a daemon that has gone since: `idle` counts from then. */
+      waitedMs: z.int().min(0).max(2_000_000_000).optional(),
     }),
     result: z.object({
       /** `ended`: the program did, or with `all` one of them, and nothing had matched. */
@@ -58,6 +60,17 @@ export const WAIT_CALLS = {
         }),
       ),
     }),
+  },
+  'pane.mark': {
+    since: 1,
+    does: 'Say where a wait in these sessions would begin, to ask for the same wait again when the daemon was lost.',
+    params: z.object({
+      sessions: z.array(z.string()).min(1).max(100),
+      after: z.array(z.string()).max(100).default([]),
+      /** With the picture of the screen, which a wait for a change needs. */
+      picture: z.boolean().default(false),
+    }),
+    result: z.object({ marks: z.array(z.object({ session: z.string(), name: z.string(), cursor: z.string() })) }),
   },
   'pane.submit': {
     since: 1,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Rig } from '../support/rig.ts';
+import type { TestTerminal } from '../support/terminal.ts';
 
 /** A cursor that a command printed on standard error. */
 function cursorIn(text: string): string {
@@ -105,6 +106,36 @@ test('a wait goes on in the daemon that takes the place of its own', async () =>
   await rig.run(['daemon', 'restart']);
   puppet.print('done');
   expect(await waiting).toMatchObject({ code: 0, stdout: 'a  text=done  done\n', stderr: '' });
+});
+
+/** Kills daemons until each of these waits has said that it has lost one: a client that has only just connected has asked for nothing yet. */
+async function killUntilLost(rig: Rig, waits: readonly TestTerminal[]): Promise<void> {
+  const isLost = () => waits.every(({ text }) => text.includes('[lost the daemon; the wait goes on with the next one]'));
+  while (!isLost()) {
+    const client = await rig.connect();
+    const gone = new Promise((resolve) => (client.onLost = resolve));
+    while (!isLost() && (await client.call('daemon.status', {})).connections <= waits.length);
+    process.kill(client.daemon.pid, 'SIGKILL');
+    await gone;
+  }
+}
+
+test('what is printed with no daemon, and an exit then, is found by the wait that had begun before', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { puppet } = await rig.puppet(client, { name: 'a' });
+  puppet.print('Listen');
+  await client.call('pane.wait', { sessions: ['a'], conditions: [{ is: 'text', text: 'Listen' }], after: ['%1:0'] });
+  client.close();
+  const waiting = await rig.terminal(['wait', 'a', '--for', 'text=Listening', '--after', '%1:0', '--timeout', '25']);
+  const ending = await rig.terminal(['wait', 'a', '--for', 'exit']);
+  await killUntilLost(rig, [waiting, ending]);
+  puppet.print('ing on\n');
+  await waiting.shows('a  text=Listening  Listening on');
+  expect(await waiting.exited).toEqual({ code: 0, signal: null });
+  puppet.exit(5);
+  await ending.shows('a  exit');
+  expect(await ending.exited).toEqual({ code: 0, signal: null });
 });
 
 test.each([

@@ -6,6 +6,7 @@ import type { CallResult, SessionInfo } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
 import type { StreamEnd } from '../../wire/events.ts';
 import { EXIT } from '../exit-codes.ts';
+import { Losses, REPLACER_MS } from '../losses.ts';
 import { plain, say, UsageError } from '../output.ts';
 import { KeptInput } from './kept-input.ts';
 import { type Input, PrefixReader } from './prefix.ts';
@@ -20,12 +21,6 @@ export interface AttachOptions {
   readOnly: boolean;
   detachOthers: boolean;
 }
-
-/** A replaced daemon is followed by the one of whoever replaced it. After so long nobody is about to start one, so we do. */
-const REPLACER_MS = 5000;
-/** So many daemons lost within this time, and the next would be lost too. */
-const LOSSES_LIMIT = 10;
-const LOSSES_MS = 30_000;
 
 /**
  * Shows a session on this terminal until the person leaves or the session ends, and returns the exit code. The program's bytes pass through
@@ -42,7 +37,7 @@ export async function attach(first: Connection, { session, readOnly, detachOther
   let isAway = false;
   let isOver = false;
   const kept = new KeptInput();
-  const losses: number[] = [];
+  const losses = new Losses();
 
   const finish = (end: Ending) => {
     isOver = true;
@@ -99,9 +94,7 @@ export async function attach(first: Connection, { session, readOnly, detachOther
   };
   const comeBack = async (because: 'lost' | 'daemon replaced') => {
     for (let patienceMs = because === 'lost' ? 0 : REPLACER_MS; ; patienceMs = 0) {
-      const now = Date.now();
-      losses.push(now);
-      if (losses.filter((at) => at > now - LOSSES_MS).length > LOSSES_LIMIT) throw new Error('The daemon was lost again and again.');
+      losses.count();
       // Nobody is asked for a passphrase on a terminal that shows a session.
       daemon = await connect(pathsFor(), { patienceMs });
       try {

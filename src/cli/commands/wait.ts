@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
+import type { Connection } from '../../client/connection.ts';
 import type { CallParams, CallResult } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
 import { STATUSES } from '../../wire/pane-status.ts';
+import { acrossDaemons } from '../across-daemons.ts';
 import { EXIT } from '../exit-codes.ts';
 import { plain, print, printJson, say, style, UsageError } from '../output.ts';
-import { withDaemon, withTarget } from '../session.ts';
+import { withTarget } from '../session.ts';
 
 interface Options {
   target?: string;
@@ -61,29 +63,58 @@ async function run(names: string[], options: Options): Promise<void> {
     );
   if (options.any && options.all) throw new UsageError('--any and --all: give one of them.');
   const { timeout } = options;
-  const result = await wait({
-    sessions,
-    conditions: options.for.map(condition),
-    all: options.all ?? false,
-    after: options.after,
-    ...(timeout !== undefined && { timeoutMs: Math.round(timeout * 1000) }),
-  });
+  const result = await wait(
+    {
+      sessions,
+      conditions: options.for.map(condition),
+      all: options.all ?? false,
+      after: options.after,
+      ...(timeout !== undefined && { timeoutMs: Math.round(timeout * 1000) }),
+    },
+    options.json ?? false,
+  );
   process.exitCode = { matched: EXIT.ok, timeout: EXIT.timedOut, ended: EXIT.notFound }[result.outcome];
   if (options.json) printJson(result);
   else tell(result);
 }
 
-/** A daemon that another takes the place of says where to go on: it is gone on with there. */
-async function wait(params: Params): Promise<Result> {
-  const began = Date.now();
-  for (let { after } = params; ; ) {
-    const spent = params.timeoutMs === undefined ? {} : { timeoutMs: Math.max(0, params.timeoutMs - (Date.now() - began)) };
-    try {
-      return await withDaemon((daemon) => daemon.call('pane.wait', { ...params, ...spent, after }));
-    } catch (error) {
-      if (!(error instanceof WireError && error.data.isReplaced && Array.isArray(error.data.after))) throw error;
-      after = error.data.after as string[];
+/**
+ * The mark is asked for in the same breath as the wait, so both begin at the same byte. With it the wait goes on in the next daemon, which reads
+ * what came meanwhile, and what a text that was cut in two began with.
+ */
+async function wait(params: Params, isQuiet: boolean): Promise<Result> {
+  let marks: CallResult<'pane.mark'>['marks'] | null = null;
+  const names = () => marks!.map(({ name }) => `"${plain(name)}"`).join(', ');
+  const ask = async (daemon: Connection, waitedMs: number): Promise<Result> => {
+    if (!marks) {
+      const { sessions, after = [], conditions } = params;
+      const marked = daemon.call('pane.mark', { sessions, after, picture: conditions.some(({ is }) => is === 'change') });
+      marked.then(
+        (result) => (marks = result.marks),
+        () => {},
+      );
+      return await daemon.call('pane.wait', params);
     }
+    const { timeoutMs } = params;
+    const result = await daemon.call('pane.wait', {
+      ...params,
+      sessions: marks.map(({ session }) => session),
+      after: marks.map(({ cursor }) => cursor),
+      ...(timeoutMs !== undefined && { timeoutMs: Math.max(0, timeoutMs - waitedMs) }),
+      waitedMs,
+    });
+    return { ...result, elapsedMs: result.elapsedMs + waitedMs };
+  };
+  try {
+    return await acrossDaemons({
+      ask,
+      notice: isQuiet ? null : '[lost the daemon; the wait goes on with the next one]',
+      stopped: ({ message }) => message.replace('is stopping.', 'was stopped; programs run on.'),
+    });
+  } catch (error) {
+    if (marks && error instanceof WireError && error.code === 'not-found')
+      throw new WireError('not-found', `The daemon was lost, and now there is no session ${names()} any more. See: ai-session ls --all`);
+    throw error;
   }
 }
 

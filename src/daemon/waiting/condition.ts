@@ -15,6 +15,8 @@ export interface Condition {
 export interface Scene {
   readonly pane: Pane;
   readonly mark: Cursor;
+  /** How long ago it was first asked for, of an earlier daemon; 0: now. */
+  readonly waitedMs: number;
   /** The last of what came before the mark, from which a reader knows whether the mark is inside a sequence. */
   before(): Iterable<Entry>;
   /** It is so. Once; then the watch is ended. */

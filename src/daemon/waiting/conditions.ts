@@ -75,13 +75,18 @@ const NOTHING = { is: 'input', at: 0, offset: 0, length: 0 } as const;
 class Idle implements Watch {
   readonly #scene: Scene;
   readonly #limitMs: number;
-  #lastAt = Date.now();
+  #lastAt: number;
   #timer: NodeJS.Timeout | null = null;
   #hasHeard = false;
 
   constructor(scene: Scene, limitMs: number) {
     this.#scene = scene;
     this.#limitMs = limitMs;
+    this.#lastAt = this.#askedAt;
+  }
+
+  get #askedAt(): number {
+    return Date.now() - this.#scene.waitedMs;
   }
 
   output({ is, at }: Parameters<NonNullable<Watch['output']>>[0]): void {
@@ -91,7 +96,7 @@ class Idle implements Watch {
   }
 
   caughtUp(): void {
-    if (!this.#hasHeard) this.#lastAt = Date.now();
+    if (!this.#hasHeard) this.#lastAt = this.#askedAt;
     this.#look();
   }
 

@@ -17,6 +17,8 @@ export interface PaneWaitParts {
   session: Session;
   mark: Cursor;
   conditions: readonly Condition[];
+  /** How long ago it was first asked for, of an earlier daemon. */
+  waitedMs: number;
   /** Where its output is kept; null when it is not. */
   place: JournalPlace | null;
   /** What was there already has been read. */
@@ -73,7 +75,7 @@ export class PaneWait implements Disposable {
 
   /** Throws WireError when a condition cannot be waited for. */
   begin(): void {
-    const { conditions, mark } = this.#parts;
+    const { conditions, mark, waitedMs } = this.#parts;
     const { pane } = this.session;
     let before: readonly Entry[] | null = null;
     for (const condition of conditions) {
@@ -81,6 +83,7 @@ export class PaneWait implements Disposable {
       const scene: Scene = {
         pane,
         mark,
+        waitedMs,
         before: () => (before ??= [...this.#before()]),
         met: (found) => this.#settle({ is: 'matched', condition: name, found: found ?? null }),
         run: (work) => this.#run(work),

@@ -14,7 +14,7 @@ import { PaneWait } from './pane-wait.ts';
 import { readLines } from './read-lines.ts';
 import { submit } from './submit.ts';
 
-type WaitCalls = 'pane.wait' | 'pane.submit' | 'pane.read' | 'pane.screen';
+type WaitCalls = 'pane.wait' | 'pane.mark' | 'pane.submit' | 'pane.read' | 'pane.screen';
 type WaitResult = CallResult<'pane.wait'>;
 
 export interface WaitingParts {
@@ -30,6 +30,7 @@ export class Waiting implements Subsystem<WaitCalls> {
   readonly #parts: WaitingParts;
   /** How each wait at work is ended before it is answered. */
   readonly #atWork = new Set<(because: WireError) => void>();
+  #leaving: WireError | null = null;
 
   constructor(parts: WaitingParts) {
     this.#parts = parts;
@@ -37,24 +38,33 @@ export class Waiting implements Subsystem<WaitCalls> {
 
   readonly calls: Pick<Handlers, WaitCalls> = {
     'pane.wait': (params, caller) => this.#wait(params, caller),
+    'pane.mark': ({ sessions, after, picture }) => {
+      const marks = marksOf(this.#named(sessions), after.map(readCursor), {});
+      return { marks: [...marks].map(([session, mark]) => markOf(session, mark, picture)) };
+    },
     'pane.submit': (params) => submit(this.#parts.sessions.find(params.session), params),
     'pane.read': (params) => readLines(params, this.#parts),
     'pane.screen': ({ session }) => screenOf(this.#parts.sessions.find(session)),
   };
 
-  /** The daemon leaves: who waits is told from where to go on. */
+  /** The daemon leaves: who waits is told from where to go on, and so is who comes now. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const because = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
-    for (const end of [...this.#atWork]) end(because);
+    this.#leaving = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
+    for (const end of [...this.#atWork]) end(this.#leaving);
+  }
+
+  #named(names: readonly string[]): Session[] {
+    return [...new Set(names.map((name) => this.#parts.sessions.find(name)))];
   }
 
   async #wait(params: CallInput<'pane.wait'>, { gone }: Caller): Promise<WaitResult> {
-    const { all, timeoutMs } = params;
+    const { all, timeoutMs, waitedMs } = params;
     const { commands, statuses } = this.#parts;
     const sources = { shellOf: (pane: string) => commands.shellOf(pane), doingOf: (pane: string) => statuses.of(pane) };
     const conditions = params.conditions.map((asked) => conditionOf(asked, sources));
-    const sessions = [...new Set(params.sessions.map((name) => this.#parts.sessions.find(name)))];
-    const marks = marksOf(sessions, params.after.map(readCursor));
+    const sessions = this.#named(params.sessions);
+    const readsOutput = params.conditions.some(({ is }) => is === 'text' || is === 'regex');
+    const marks = marksOf(sessions, params.after.map(readCursor), { readsOutput, isAgain: waitedMs !== undefined });
     const began = performance.now();
     let timer: NodeJS.Timeout | null = null;
     let waits: PaneWait[] = [];
@@ -79,6 +89,7 @@ export class Waiting implements Subsystem<WaitCalls> {
             session,
             mark: marks.get(session)!,
             conditions,
+            waitedMs: waitedMs ?? 0,
             place: session.pane.journal?.place ?? null,
             onCaughtUp: caughtUp,
             onSettled: () => {
@@ -94,6 +105,7 @@ export class Waiting implements Subsystem<WaitCalls> {
             new WireError(code, `${message} Wait on with: --after ${afterOf(waits).join(' --after ')}`, { ...data, after: afterOf(waits) }),
           );
         this.#atWork.add(interrupt);
+        if (this.#leaving) interrupt(this.#leaving);
         leave = () => reject(new WireError('busy', 'The client has gone.'));
         gone.addEventListener('abort', leave);
         for (const wait of waits) wait.begin();
@@ -128,18 +140,28 @@ function screenOf({ facts, pane }: Session): CallResult<'pane.screen'> {
 }
 
 /** Where each session is to be watched from: its cursor, or here and now. */
-function marksOf(sessions: readonly Session[], cursors: readonly Cursor[]): Map<Session, Cursor> {
+function marksOf(
+  sessions: readonly Session[],
+  cursors: readonly Cursor[],
+  { readsOutput = true, isAgain = false }: { readsOutput?: boolean; isAgain?: boolean },
+): Map<Session, Cursor> {
   const marks = new Map(sessions.map((session) => [session, markNow(session)]));
   for (const cursor of cursors) {
     const session = sessions.find(({ pane }) => pane.id === cursor.pane) ?? (sessions.length === 1 ? sessions[0]! : null);
     if (!session)
       throw new WireError('bad-params', `Cursor "${writeCursor(cursor)}" is of pane ${cursor.pane}, which none of these sessions has.`);
     const { facts, pane } = session;
-    checkCursor(cursor, { pane: pane.id, name: facts.name, end: pane.head });
-    if (!pane.journal && cursor.offset < pane.head)
+    if (isAgain && facts.earlierPanes.includes(cursor.pane))
+      throw new WireError('ended', `The program of session "${facts.name}" has ended, and another was started since in its place.`);
+    // Without a journal the holder may still have to say again what was printed before.
+    const end = isAgain && !pane.journal ? Number.POSITIVE_INFINITY : pane.head;
+    checkCursor(cursor, { pane: pane.id, name: facts.name, end });
+    if (!pane.journal && readsOutput && cursor.offset < pane.head)
       throw new WireError(
         'bad-params',
-        `Session "${facts.name}" keeps no history: what came after cursor "${writeCursor(cursor)}" cannot be read. Leave --after out to wait for what comes from now on.`,
+        isAgain
+          ? `Session "${facts.name}" keeps no history: what it printed while the daemon was away cannot be read. Wait for what comes from now on.`
+          : `Session "${facts.name}" keeps no history: what came after cursor "${writeCursor(cursor)}" cannot be read. Leave --after out to wait for what comes from now on.`,
       );
     marks.set(session, cursor);
   }
@@ -148,6 +170,12 @@ function marksOf(sessions: readonly Session[], cursors: readonly Cursor[]): Map<
 
 function markNow({ pane }: Session): Cursor {
   return { pane: pane.id, offset: pane.head, picture: null };
+}
+
+/** The picture is that of now: who asks for the one at an earlier mark has to bring it. */
+function markOf({ facts, pane }: Session, mark: Cursor, withPicture: boolean): CallResult<'pane.mark'>['marks'][number] {
+  const shown = withPicture && mark.offset === pane.head ? (mark.picture ?? picture(pane.screen).hash) : mark.picture;
+  return { session: facts.id, name: facts.name, cursor: writeCursor({ ...mark, picture: shown }) };
 }
 
 function afterOf(waits: readonly PaneWait[]): string[] {
