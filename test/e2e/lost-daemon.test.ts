@@ -30,43 +30,41 @@ const leftIn = (rig: Rig) => readdirSync(join(rig.paths.run, 'shell')).filter((n
 
 const isHere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).error === undefined;
 
-describe.each(['bash', 'zsh', 'fish', 'dash'])('a run in %s', (shell) => {
+describe.each([
+  ['bash', 'with no daemon'],
+  ['bash', 'with the next one'],
+  ['zsh', 'with no daemon'],
+  ['fish', 'with the next one'],
+  ['dash', 'with no daemon'],
+])('a run in %s', (shell, when) => {
   const it = isHere(shell) ? test : test.skip;
 
-  it('has its result, whether it ends with no daemon or with the next one', async () => {
+  it(`has its result when it ends ${when}`, async () => {
     await using rig = await Rig.start();
     const client = await rig.connect();
     const { begun, go, times, line } = await shellIn(rig, client, shell);
-    const first = rig.run(['run', 's', '--', line('sh -c "exit 9"')]);
+    const text = line('sh -c "exit 9"');
+    const running = rig.run(['run', 's', '--json', '--', text]);
     await begun();
     kill(client);
-    await go();
-    expect(await first).toEqual({ code: 9, signal: null, stdout: 'on\n', stderr: LOST_RUN });
+    if (when === 'with no daemon') await go();
     const next = await rig.connect();
-    const second = rig.run(['run', 's', '--json', '--', line('echo end')]);
-    await begun();
-    kill(next);
-    const last = await rig.connect();
-    await go();
-    const { code, stdout, stderr } = await second;
+    if (when === 'with the next one') await go();
+    const { code, stdout, stderr } = await running;
     expect({ code, stderr, ...JSON.parse(stdout) }).toMatchObject({
-      code: 0,
+      code: 9,
       stderr: '',
       status: 'finished',
-      exitCode: 0,
-      output: 'on\nend\n',
+      exitCode: 9,
+      output: 'on\n',
       because: null,
       isRunning: false,
-      command: 2,
+      command: 1,
       session: { name: 's' },
     });
-    expect(times()).toBe('once\nonce\n');
-    expect(leftIn(rig)).toEqual([]);
-    const { commands } = await last.call('command.list', { session: 's' });
-    expect(commands.map(({ n, by, exitCode, text }) => [n, by, exitCode, text])).toEqual([
-      [1, 'run', 9, line('sh -c "exit 9"')],
-      [2, 'run', 0, line('echo end')],
-    ]);
+    expect({ times: times(), left: leftIn(rig) }).toEqual({ times: 'once\n', left: [] });
+    const { commands } = await next.call('command.list', { session: 's' });
+    expect(commands.map(({ n, by, exitCode, text }) => [n, by, exitCode, text])).toEqual([[1, 'run', 9, text]]);
     expect(Object.keys(commands[0]!)).not.toContain('token');
   });
 });
@@ -197,6 +195,24 @@ test('a wait goes on from its mark: idle counts from there, and a command that e
   expect(idle).toMatchObject({ outcome: 'matched', condition: 'idle=50000' });
   await next.call('session.kill', { sessions: ['s'] });
   await expect(next.call('pane.wait', { ...again, conditions: [{ is: 'exit' }] })).rejects.toMatchObject({ code: 'not-found' });
+});
+
+test('what a session without history printed in the gap cannot be waited for, and everything else can', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { puppet } = await rig.puppet(client, { name: 'a', history: false });
+  const { marks } = await client.call('pane.mark', { sessions: ['a'] });
+  kill(client);
+  const next = await rig.connect();
+  puppet.print('seen');
+  while ((await next.call('pane.mark', { sessions: ['a'] })).marks[0]!.cursor === marks[0]!.cursor);
+  const again = { sessions: ['a'], after: [marks[0]!.cursor], waitedMs: 1000 };
+  await expect(next.call('pane.wait', { ...again, conditions: [{ is: 'text', text: 'seen' }] })).rejects.toMatchObject({
+    code: 'bad-params',
+    message: 'Session "a" keeps no history: what it printed while the daemon was away cannot be read. Wait for what comes from now on.',
+  });
+  puppet.exit(2);
+  expect(await next.call('pane.wait', { ...again, conditions: [{ is: 'exit' }] })).toMatchObject({ outcome: 'matched', exitCode: 2 });
 });
 
 test('what shells that are gone have left is removed, and nothing else', async () => {
