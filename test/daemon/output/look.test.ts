@@ -34,7 +34,9 @@ function paneWith(terminalModes: () => Promise<TerminalModes | null>) {
     },
   };
   const found: string[] = [];
-  const stop = look(pane as never, { hasStarted: () => true, found: (what) => found.push(what) });
+  let hasStarted = false;
+  const stop = look(pane as never, { hasStarted: () => hasStarted, found: (what) => found.push(what) });
+  hasStarted = true;
   return { screen, found, stop, print: () => write() };
 }
 

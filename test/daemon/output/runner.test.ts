@@ -36,7 +36,11 @@ function shell() {
     head: 0,
     shown: '',
     typedBytes: 0,
-    state: { is: 'running' } as { is: string; exit?: object },
+    entered: { typedBytes: 0, head: 0, at: 0 },
+    state: { is: 'running', pty: { pid: 77, foreground: async () => null, terminalModes: async () => null } } as {
+      is: string;
+      exit?: object;
+    },
     screen,
     onWritten: () => () => {},
     write: (bytes: Buffer) => typed.push(bytes.toString()),
