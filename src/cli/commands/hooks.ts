@@ -63,7 +63,7 @@ function changeHooks(verb: 'install' | 'uninstall', agent: HookedAgent, { projec
     return printJson({ agent: agent.id, file, changed: isChanged, dryRun, events: [...hooks.keys()], remarks, ...(dryRun && { after }) });
   if (dryRun && isChanged) {
     for (const line of changedLines(before ?? '', after ?? ''))
-      print(line.startsWith('-') ? style('red', plain(line)) : style('green', plain(line)));
+      print(style(line.startsWith('-') ? 'red' : 'green', plain(line.replaceAll('\t', '  '))));
   }
   say(outcome(verb, agent, file, { isChanged, dryRun, isGone: after === null }));
   for (const remark of remarks) say(remark);
@@ -86,7 +86,8 @@ const TAKE_OUT = 'Mend it and try again, or take out by hand each hook that name
 /** What would be added, for somebody who does it. */
 function inWords({ name }: HookedAgent, hooks: Hooks): string {
   const [event, hook] = [...hooks][0]!;
-  return `under "hooks" for each event of ${name} (${[...hooks.keys()].join(', ')}) what is this for the first: ${JSON.stringify({ [event]: [{ hooks: [hook] }] })}`;
+  const example = JSON.stringify({ [event]: [{ hooks: [hook] }] });
+  return `under "hooks" for each event of ${name} (${[...hooks.keys()].join(', ')}) what is this for the first: ${example}`;
 }
 
 /** Says of settings that cannot be changed why not, and what to do. */
@@ -107,6 +108,8 @@ function remarksOn(agent: HookedAgent, file: string, text: string | null, isChan
   const off = offBecause(agent, file, text);
   if (off !== null) remarks.push(`They are not called: ${off}.`);
   else if (isChanged && agent.next !== null) remarks.push(agent.next);
+  if (agent.id === 'codex' && /^\s*\[\[?hooks\.(?!state\b)/m.test(codexConfig(file)))
+    remarks.push('There are hooks in config.toml, too: Codex calls both, and says at each start that it would rather have one file.');
   return remarks;
 }
 
@@ -160,8 +163,9 @@ function tell({ agent, name, program, file, installed, missing, off, problem }: 
 /** By which setting of its own an agent calls no hooks; null: by none that is seen here. */
 function offBecause(agent: HookedAgent, file: string, text: string | null): string | null {
   if (agent.id === 'codex') {
-    const toml = textOf(join(dirname(file), 'config.toml'));
-    return /^\s*\[features\][^[]*?^\s*(?:codex_)?hooks\s*=\s*false/m.test(toml) ? 'config.toml has "hooks = false" under [features]' : null;
+    return /^\s*\[features\][^[]*?^\s*(?:codex_)?hooks\s*=\s*false/m.test(codexConfig(file))
+      ? 'config.toml has "hooks = false" under [features]'
+      : null;
   }
   let settings: unknown;
   try {
@@ -180,7 +184,9 @@ function offBecause(agent: HookedAgent, file: string, text: string | null): stri
   return Array.isArray(disabled) && disabled.includes('ai-session') ? '"hooksConfig.disabled" names "ai-session"' : null;
 }
 
-function textOf(file: string): string {
+/** Codex's other file, beside its hooks; empty when there is none. */
+function codexConfig(hooks: string): string {
+  const file = join(dirname(hooks), 'config.toml');
   try {
     return statSync(file).isFile() ? readFileSync(file, 'utf8') : '';
   } catch {

@@ -32,8 +32,8 @@ export const AGENTS: readonly HookedAgent[] = [
     name: 'Codex',
     file: (environment) => join(environment.CODEX_HOME || join(homedir(), '.codex'), 'hooks.json'),
     projectFile: '.codex/hooks.json',
-    // It runs hooks in the user's own shell, which may be one where the line means something else. Three seconds are what it gives the hooks
-    // of an end or an interruption at most, and it says so at every start when they ask for more.
+    // It runs hooks in the user's own shell, which may be one where the line means something else. It gives the hooks of an end or an
+    // interruption three seconds at most, and says so at every start when they ask for more.
     hook: (event) => ({ type: 'command', command: `sh -c '${commandFor('codex', event)}'`, timeout: 3 }),
     next: 'Codex asks at its next start whether they are trusted: choose "Trust all and continue", or look at them with /hooks.',
   },
@@ -48,9 +48,9 @@ export const AGENTS: readonly HookedAgent[] = [
 ];
 
 /**
- * Gives what the hook is given to the reporter that the pane's environment names. Elsewhere, or when that ai-session is gone, it is read and
- * thrown away: agents complain of a hook that does not read. It prints nothing and its exit code is 0, whatever happens. Fish understands
- * it, too.
+ * Gives what the hook is given to the reporter that the pane's environment names. Elsewhere, or when that ai-session is gone, it is read
+ * and thrown away: agents complain of a hook that does not read. It prints nothing and its exit code is 0, whatever happens. Fish
+ * understands it, too.
  */
 function commandFor(agent: string, event: string): string {
   return `test -x "$AI_SESSION_HOOK" && "$AI_SESSION_HOOK" ${agent} ${event} || cat >/dev/null`;

@@ -128,8 +128,8 @@ export function childOf(container: Container, key: string): JsonChild | 'twice' 
 export type JsonData = string | number | boolean | null | readonly JsonData[] | { readonly [key: string]: JsonData };
 
 /**
- * Puts a value at the end of a container, in the text's own style. Where the container was empty, the value comes straight after the bracket,
- * and nothing that we write ourselves does: so `removeChild` knows which containers were there before.
+ * Puts a value at the end of a container, in the text's own style. Where the container was empty, the value comes straight after the
+ * bracket, and nothing that we write ourselves does: so `removeChild` knows which containers were there before.
  */
 export function addChild(text: string, container: Container, key: string | null, value: JsonData): string {
   const layout = layoutOf(text);

@@ -43,7 +43,7 @@ export function readSettings(path: string): SettingsFile {
   }
 }
 
-/** Writes it whole or not at all, or removes it. Refuses when somebody has changed it since it was read: agents write their settings, too. */
+/** Writes it whole or not at all, or removes it. Refuses when it has changed since it was read: agents write their settings, too. */
 export function writeSettings({ path, place, text: before, mode }: SettingsFile, text: string | null): void {
   const temporary = `${place}.${process.pid}.new`;
   try {

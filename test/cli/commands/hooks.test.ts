@@ -198,8 +198,11 @@ describe('status', () => {
     expect((await home.hooks('install', 'codex')).stderr).toContain(
       'They are not called: config.toml has "hooks = false" under [features].',
     );
-    home.write('.codex/config.toml', '[features]\nweb = true\n[other]\nhooks = false\n');
+    home.write('.codex/config.toml', '[features]\nweb = true\n[other]\nhooks = false\n[hooks.state]\n');
     expect(await stateOf(home, 'codex')).toMatchObject({ installed: 'yes', off: null });
+    expect((await home.hooks('install', 'codex')).stderr).not.toContain('config.toml');
+    home.write('.codex/config.toml', '[[hooks.Stop]]\n');
+    expect((await home.hooks('install', 'codex')).stderr).toContain('There are hooks in config.toml, too');
   });
 
   test('of settings that cannot be read says why, and goes on to the next', async () => {
