@@ -102,7 +102,7 @@ export class Stage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const terminal of this.#terminals) await terminal[Symbol.asyncDispose]();
     // Some leave a daemon of their own behind, which we end in a session, but nobody does on a bare terminal.
-    for (const { pid } of processesOf(this.#bareHome)) process.kill(pid, 'SIGKILL');
+    for (const { pid } of processesOf(this.#bareHome)) kill(pid);
     await this.rig[Symbol.asyncDispose]();
   }
 
@@ -147,4 +147,13 @@ function pictureOf(terminal: TestTerminal) {
 
 function trimmed(lines: readonly string[]): string[] {
   return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
+}
+
+/** It may have gone by itself since it was seen. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
