@@ -58,8 +58,8 @@ test('a shell is at its prompt, runs a command, and says how the last one ended'
     return facts;
   };
   const about = { event: 'pane.status', session: '$1', name: 's', since: expect.any(Number) };
-  expect([await next('prompt'), await next('running'), await next('prompt')]).toEqual([
-    { ...about, status: 'prompt', because: 'the shell is at its prompt' },
+  // What is found first is no change, and on a busy machine that is the prompt.
+  expect([await next('running'), await next('prompt')]).toEqual([
     { ...about, status: 'running', because: '"read -r line; sh -c "exit 3"" runs' },
     { ...about, status: 'prompt', because: 'the shell is at its prompt; the last command ended with 3' },
   ]);
