@@ -6,6 +6,7 @@ test('everything lies below AI_SESSION_HOME', () => {
   expect(pathsFor({ AI_SESSION_HOME: '/h' })).toEqual({
     home: '/h',
     run: '/h/run',
+    reporter: '/h/run/report',
     socket: '/h/run/daemon.sock',
     daemonJson: '/h/run/daemon.json',
     lock: '/h/daemon.lock',

@@ -12,12 +12,12 @@ test('new -d prints the name, ls lists it, in every format', async () => {
   expect(
     await rig.run(['create', 'two, "2"', '--role', 'tester', '--json', '-e', 'A=b', '--', 'sh', '-c', 'echo $A; exec sleep 1000']),
   ).toMatchObject({ code: 0, stderr: '' });
-  // It has printed by then, and it was seen.
-  expect((await rig.run(['wait', 'two, "2"', '--for', 'state=running', '--timeout', '20'])).code).toBe(0);
+  // What prints nothing has begun after a second.
+  expect((await rig.run(['wait', 'one', 'two, "2"', '--all', '--for', 'state=running', '--timeout', '20'])).code).toBe(0);
   const table = await rig.run(['ls']);
   expect(table.stdout.split('\n').map((line) => line.trim().split(/ {2,}/).slice(0, 5))).toEqual([
     ['NAME', 'ID', 'STATUS', 'STATE', 'COMMAND'],
-    ['one', '$1', 'running', 'starting', 'sleep 1000'],
+    ['one', '$1', 'running', 'running', 'sleep 1000'],
     ['two, "2"', '$2', 'running', 'running', 'sh -c echo $A; exec sleep 1000'],
     [''],
   ]);
@@ -28,7 +28,7 @@ test('new -d prints the name, ls lists it, in every format', async () => {
   ]);
   expect((await rig.run(['ls', '--format', 'csv'])).stdout.split('\n')[2]).toMatch(/^"two, ""2""",\$2,%2,running,.*,running$/);
   expect((await rig.run(['ls', '-F', '{name}={cols}x{rows} {state}', '--status', 'running'])).stdout).toBe(
-    'one=100x30 starting\ntwo, "2"=80x24 running\n',
+    'one=100x30 running\ntwo, "2"=80x24 running\n',
   );
   expect((await rig.run(['ls', '--status', 'exited'])).stdout).toBe('');
   expect(await rig.run(['ls', '-F', '{nope}'])).toMatchObject({

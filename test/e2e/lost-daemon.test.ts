@@ -2,20 +2,23 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Connection } from '../../src/client/connection.ts';
 import { Rig } from '../support/rig.ts';
 
 const LOST_RUN = '[lost the daemon; what was run goes on, and the next daemon is asked for the result]\n';
 
-/** A session with this shell, and FIFOs by which a command tells that it has begun and is told to go on. */
-async function shellIn(rig: Rig, client: Connection, shell: string) {
-  await client.call('session.create', { name: 's', command: [shell], cwd: rig.home, env: { ...rig.environment, HOME: rig.home, ENV: '' } });
-  spawnSync('mkfifo', [join(rig.home, 'begun'), join(rig.home, 'go')]);
+/** A session with this shell in a folder of its own, and FIFOs there by which a command tells that it has begun and is told to go on. */
+async function shellIn(rig: Rig, client: Connection, shell: string, name = 's') {
+  const cwd = join(rig.home, 'in', name);
+  mkdirSync(cwd, { recursive: true });
+  await client.call('session.create', { name, command: [shell], cwd, env: { ...rig.environment, HOME: cwd, ENV: '' } });
+  spawnSync('mkfifo', [join(cwd, 'begun'), join(cwd, 'go')]);
   return {
-    begun: () => readFile(join(rig.home, 'begun')),
-    go: () => writeFile(join(rig.home, 'go'), 'on\n'),
-    times: () => readFileSync(join(rig.home, 'times'), 'utf8'),
+    cwd,
+    begun: () => readFile(join(cwd, 'begun')),
+    go: () => writeFile(join(cwd, 'go'), 'on\n'),
+    times: () => readFileSync(join(cwd, 'times'), 'utf8'),
     /** Does it once and says so, and waits in the middle. */
     line: (last: string) => `echo once >>times; echo x >begun; cat go; ${last}`,
   };
@@ -30,26 +33,24 @@ const leftIn = (rig: Rig) => readdirSync(join(rig.paths.run, 'shell')).filter((n
 
 const isHere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).error === undefined;
 
-describe.each([
-  ['bash', 'with no daemon'],
-  ['bash', 'with the next one'],
-  ['zsh', 'with no daemon'],
-  ['fish', 'with the next one'],
-  ['dash', 'with no daemon'],
-])('a run in %s', (shell, when) => {
-  const it = isHere(shell) ? test : test.skip;
-
-  it(`has its result when it ends ${when}`, async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
-    const { begun, go, times, line } = await shellIn(rig, client, shell);
-    const text = line('sh -c "exit 9"');
-    const running = rig.run(['run', 's', '--json', '--', text]);
-    await begun();
-    kill(client);
-    if (when === 'with no daemon') await go();
-    const next = await rig.connect();
-    if (when === 'with the next one') await go();
+test('a run has its result in every shell, whether it ends with no daemon or with the next one', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const shells = ['bash', 'zsh', 'fish', 'dash'].filter(isHere);
+  const runs = await Promise.all(
+    [...shells, 'bash', 'dash'].map(async (shell, n) => {
+      const session = await shellIn(rig, client, shell, `${shell}-${n}`);
+      const text = session.line('sh -c "exit 9"');
+      const running = rig.run(['run', `${shell}-${n}`, '--json', '--', text]);
+      await session.begun();
+      return { ...session, name: `${shell}-${n}`, text, running, isLate: n >= shells.length };
+    }),
+  );
+  kill(client);
+  for (const { isLate, go } of runs) if (!isLate) await go();
+  const next = await rig.connect();
+  for (const { isLate, go } of runs) if (isLate) await go();
+  for (const { name, text, running, times } of runs) {
     const { code, stdout, stderr } = await running;
     expect({ code, stderr, ...JSON.parse(stdout) }).toMatchObject({
       code: 9,
@@ -60,31 +61,32 @@ describe.each([
       because: null,
       isRunning: false,
       command: 1,
-      session: { name: 's' },
+      session: { name },
     });
-    expect({ times: times(), left: leftIn(rig) }).toEqual({ times: 'once\n', left: [] });
-    const { commands } = await next.call('command.list', { session: 's' });
+    expect(times()).toBe('once\n');
+    const { commands } = await next.call('command.list', { session: name });
     expect(commands.map(({ n, by, exitCode, text }) => [n, by, exitCode, text])).toEqual([[1, 'run', 9, text]]);
     expect(Object.keys(commands[0]!)).not.toContain('token');
-  });
+  }
+  expect(leftIn(rig)).toEqual([]);
 });
 
 test('a run that waits for its turn, one that ends its shell, and a program with no shell around it', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();
-  const { begun, go, times, line } = await shellIn(rig, client, 'bash');
-  spawnSync('mkfifo', [join(rig.home, 'alone')]);
+  const { begun, go, times, line, cwd } = await shellIn(rig, client, 'bash');
+  spawnSync('mkfifo', [join(cwd, 'alone')]);
   const first = rig.run(['run', 's', '--', line('true')]);
   await begun();
   const second = rig.run(['run', 's', '--', 'echo once >>times; exit 7']);
-  const alone = rig.run(['run', '--', 'sh', '-c', 'echo once >>times; echo x >begun; exec cat alone']);
+  const alone = rig.run(['run', '--', 'sh', '-c', 'echo once >>times; echo x >begun; exec cat alone'], { cwd });
   await begun();
   while ((await client.call('daemon.status', {})).connections < 4);
   kill(client);
   await go();
   expect(await first).toMatchObject({ code: 0, stdout: 'on\n' });
   expect(await second).toMatchObject({ code: 7, stdout: '', stderr: expect.stringContaining('The shell has ended with this command.') });
-  await writeFile(join(rig.home, 'alone'), 'by itself\n');
+  await writeFile(join(cwd, 'alone'), 'by itself\n');
   expect(await alone).toEqual({ code: 0, signal: null, stdout: 'by itself\n', stderr: LOST_RUN });
   expect(times()).toBe('once\nonce\nonce\n');
   expect((await rig.run(['ls', '--json'])).stdout).not.toContain('"role":"run"');
@@ -93,8 +95,8 @@ test('a run that waits for its turn, one that ends its shell, and a program with
 test('a program whose daemon was lost before it had begun is run, and one that was lost itself is not run again', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();
-  const { begun, times } = await shellIn(rig, client, 'sh');
-  const asked = { command: ['sh', '-c', 'echo once >>times; echo x >begun; cat go'], cwd: rig.home, env: rig.environment };
+  const { begun, times, cwd } = await shellIn(rig, client, 'sh');
+  const asked = { command: ['sh', '-c', 'echo once >>times; echo x >begun; cat go'], cwd, env: rig.environment };
   const token = 'feedfacecafebeef';
   client.call('command.exec', { ...asked, token }).catch(() => {});
   await begun();

@@ -14,13 +14,14 @@ import { writeCursor } from '../session/cursor.ts';
 import { journalPlace } from '../session/journal-place.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { shellLog, tidyShellFolder } from '../session/shell.ts';
+import { runFile, shellLog, tidyShellFolder } from '../session/shell.ts';
 import type { Handlers, Subsystem } from '../subsystem.ts';
 import { MarkFilter } from '../terminal/marks.ts';
 import { CommandFile, type CommandRecord } from './command-file.ts';
 import { type CommandText, commandText } from './command-output.ts';
 import { Executions } from './executions.ts';
-import { type Outcome, Runner } from './runner.ts';
+import { wasInside } from './left-run.ts';
+import { type Outcome, Runner, TYPED_INSIDE } from './runner.ts';
 import { ShellLog } from './shell-log.ts';
 import { Tracker } from './tracker.ts';
 
@@ -255,7 +256,10 @@ export class Commands implements Subsystem<Calls> {
       return this.#result(foundOf(live), await runner.resume(how), { maxBytes, asked });
     }
     const isOver = !live || live.isEnded;
+    if (!live && !command)
+      throw new WireError('not-found', `Session "${found.record.name}" has ended, and nothing is known of the run.`, { session: target });
     let outcome: Outcome = { status: 'not_started', command: null, because: 'The shell has ended.' };
+    if (live && wasInside(runFile(this.#parts.paths, live.pane.id, token))) outcome = TYPED_INSIDE;
     if (command && isOver && command === commands.at(-1))
       outcome = { status: 'shell_exited', command, because: 'The shell has ended with this command.' };
     else if (command) outcome = { status: 'finished', command, because: command.because };

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Paths } from '../../config/paths.ts';
 import { runFile } from '../session/shell.ts';
@@ -33,9 +33,20 @@ export function leftRun(paths: Paths, pane: string, known: readonly CommandRecor
   return left;
 }
 
+/** Before something is typed where no shell of ours reads it: then nobody can tell later what became of it, and it must not be typed again. */
+export function markInside(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.inside`, '', { mode: 0o600 });
+}
+
+/** Whether an earlier daemon was about to type it there, or had. */
+export function wasInside(file: string): boolean {
+  return existsSync(`${file}.inside`);
+}
+
 /** With what a shell that has to tell for itself is given. */
 export function removeRunFile(file: string): void {
-  for (const path of [file, `${file}.run`]) {
+  for (const path of [file, `${file}.run`, `${file}.inside`]) {
     try {
       rmSync(path, { force: true });
     } catch {

@@ -7,7 +7,7 @@ import { asRefusal } from '../session/refusals.ts';
 import { runFile, type Shell, shellLog } from '../session/shell.ts';
 import type { CommandRecord } from './command-file.ts';
 import { findPrompt, typeAt } from './inside.ts';
-import { type LeftRun, leftRun, removeRunFile } from './left-run.ts';
+import { type LeftRun, leftRun, markInside, removeRunFile, wasInside } from './left-run.ts';
 import { look, type Seen } from './look.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -21,6 +21,13 @@ export interface Outcome {
   inside?: { from: number; to: number; isRunning: boolean };
 }
 
+/** What can be said of a run that an earlier daemon has typed into another program, or was about to. */
+export const TYPED_INSIDE: Outcome = {
+  status: 'unobserved',
+  command: null,
+  because: 'The daemon was lost when it was typed into another program, and nobody tells how a command ends there.',
+};
+
 export interface RunOptions {
   /** 16 hexadecimal digits, by which it is asked for again. */
   token: string;
@@ -30,20 +37,18 @@ export interface RunOptions {
   isPatient: boolean;
   /** At the timeout the command is sent Ctrl-C. */
   isInterrupted: boolean;
-  /** It was asked for before. What was typed to a shell inside another program has left no trace. */
-  isResumed?: boolean;
 }
 
 /** From Ctrl-C to the answer: a program may tidy up. */
 const INTERRUPT_MS = 2000;
-/** From Enter to what a shell does about it. */
-const STILL_MS = 100;
-/** From Ctrl-C to the shell's prompt. */
-const PROMPT_MS = 2000;
 /** A line that was typed is begun within this time by a shell that is at its prompt. */
 const BEGIN_MS = 1000;
 /** What ended while no daemon lived is heard within this time, also where the time of a run was over meanwhile. */
 const HEARD_MS = 500;
+/** From Enter to what a shell does about it. */
+const STILL_MS = 100;
+/** From Ctrl-C to the shell's prompt. */
+const PROMPT_MS = 2000;
 /** For a shell whose last program has just ended. */
 const FRONT_MS = 500;
 
@@ -92,11 +97,16 @@ export class Runner {
     const { token } = options;
     const mine = this.#atWork.get(token);
     if (mine) return await mine;
+    const file = runFile(this.#paths, this.#tracker.session.pane.id, token);
+    if (wasInside(file)) {
+      removeRunFile(file);
+      return TYPED_INSIDE;
+    }
     const { running } = this.#tracker;
     const left = this.#left?.token === token ? this.#left : null;
     const isBegun = running?.token === token;
     // Its turn comes after the run that goes on, as it would have.
-    if (!left && !isBegun) return await this.run({ ...options, isResumed: true, isPatient: options.isPatient || running?.by === 'run' });
+    if (!left && !isBegun) return await this.run({ ...options, isPatient: options.isPatient || running?.by === 'run' });
     const going = this.#goOn(options, left, isBegun ? running : null);
     this.#turn = Promise.allSettled([this.#turn, going]);
     return await going;
@@ -252,6 +262,7 @@ export class Runner {
     const seen: { is: Seen | null } = { is: null };
     const stopLooking = look(pane, {
       hasStarted: () => hasStarted,
+      isGoing: hasStarted,
       found: (what) => {
         seen.is ??= what;
         this.#tracker.poke();
@@ -285,20 +296,36 @@ export class Runner {
     }
   }
 
+  #write(file: string, text: string, shell: Shell): void {
+    try {
+      // A cleaner may have been there.
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      writeFileSync(file, text.endsWith('\n') ? text : `${text}\n`, { mode: 0o600 });
+      if (shell.kind !== 'sh') return;
+      const log = shellLog(this.#paths, this.#tracker.session.pane.id);
+      writeFileSync(`${file}.run`, wrapper(file, log, shell.nonce), { mode: 0o600 });
+    } catch (error) {
+      throw asRefusal(error);
+    }
+  }
+
   /** For a shell inside the program that runs in ours, as ssh; null where there is none at its prompt. */
-  async #typeInside({ text, isInterrupted, isResumed }: RunOptions, deadline: number | null): Promise<Outcome | null> {
+  async #typeInside({ token, text, isInterrupted }: RunOptions, deadline: number | null): Promise<Outcome | null> {
     const tracker = this.#tracker;
     const { running } = tracker;
     const { pane } = tracker.session;
     const prompt = await findPrompt(pane);
     if (!prompt || tracker.running !== running) return null;
     if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
-    if (isResumed) {
-      const because = `The daemon was lost, and nobody knows whether it was typed into "${short(running?.text ?? prompt.host)}". Look with: ai-session screen NAME`;
-      return { status: 'unobserved', command: null, because, inside: { from: pane.head, to: pane.head, isRunning: false } };
-    }
     const onHostEnded = (then: () => void) => tracker.onChange(() => (tracker.is === 'gone' || tracker.running !== running) && then());
-    const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded });
+    if (this.#isLeaving) return { status: 'not_started', command: null, because: 'The daemon is stopping.' };
+    const file = runFile(this.#paths, pane.id, token);
+    try {
+      markInside(file);
+    } catch (error) {
+      throw asRefusal(error);
+    }
+    const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded }).finally(() => removeRunFile(file));
     if (why === 'late' && isInterrupted) pane.write(Buffer.from('\x03'));
     const host = short(running?.text ?? prompt.host);
     const inside = { from, to: Math.min(to, running?.to ?? to), isRunning: why !== 'prompt' && why !== 'host ended' };
@@ -311,19 +338,6 @@ export class Runner {
     };
     const because = `It was typed into "${host}", and nobody tells how a command ends there.${more[why]}`;
     return { status: 'unobserved', command: null, because, inside };
-  }
-
-  #write(file: string, text: string, shell: Shell): void {
-    try {
-      // A cleaner may have been there.
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      writeFileSync(file, text.endsWith('\n') ? text : `${text}\n`, { mode: 0o600 });
-      if (shell.kind !== 'sh') return;
-      const log = shellLog(this.#paths, this.#tracker.session.pane.id);
-      writeFileSync(`${file}.run`, wrapper(file, log, shell.nonce), { mode: 0o600 });
-    } catch (error) {
-      throw asRefusal(error);
-    }
   }
 
   /** The shell began something: what we have typed, or what somebody else has. */

@@ -76,15 +76,15 @@ export class Tracker {
     return this.session.pane.typedBytes > this.#typedBytes;
   }
 
+  /** Whether the shell has written that a command begins, and its mark has not come yet. */
+  get isBeginning(): boolean {
+    return this.#lines.some(({ is }) => is === 'start');
+  }
+
   /** Whether Enter was typed at this prompt and nothing has come of it yet: a command is about to begin, or the line goes on below. */
   get isEntered(): boolean {
     const { facts, pane } = this.session;
     return this.#is === 'prompt' && facts.shell?.kind !== 'sh' && pane.entered.typedBytes > this.#promptBytes;
-  }
-
-  /** Whether the shell has written that a command begins, and its mark has not come yet. */
-  get isBeginning(): boolean {
-    return this.#lines.some(({ is }) => is === 'start');
   }
 
   /** Everything before this offset of the journal has been looked at. */

@@ -36,11 +36,8 @@ function shell() {
     head: 0,
     shown: '',
     typedBytes: 0,
-    entered: { typedBytes: 0, head: 0, at: 0 },
-    state: { is: 'running', pty: { pid: 77, foreground: async () => null, terminalModes: async () => null } } as {
-      is: string;
-      exit?: object;
-    },
+    entered: { head: 0, typedBytes: 0, at: 0 },
+    state: { is: 'running', pty: { terminalModes: async () => null } } as { is: string; exit?: object },
     screen,
     onWritten: () => () => {},
     write: (bytes: Buffer) => typed.push(bytes.toString()),
@@ -195,6 +192,15 @@ test('what runs is waited for by each daemon that comes, and others wait for it;
   expect(left()).toEqual([`1-${'0'.repeat(16)}`]);
   tracker.ended();
   expect(await next).toMatchObject({ status: 'shell_exited' });
+});
+
+test('what was typed into another program is not typed again, and nobody says how it ended', async () => {
+  const { daemon, text, typed } = shell();
+  writeFileSync(`${text}.inside`, '');
+  const { runner, mark } = daemon();
+  mark('A');
+  expect(await runner.resume(asked())).toMatchObject({ status: 'unobserved', command: null });
+  expect({ left: left(), typed }).toEqual({ left: [], typed: [] });
 });
 
 test('a question for a password that came with no daemon is told by the next one', async () => {
