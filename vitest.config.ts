@@ -6,7 +6,7 @@ export default defineConfig({
     // Those need more than Node and a compiler, or much time: `npm run test:programs`, `npm run test:soak`.
     exclude: ['test/programs/**', 'test/soak/**'],
     // Most of them wait for other processes most of the time.
-    maxWorkers: 2,
+    maxWorkers: 3,
     globalSetup: ['test/support/global.ts'],
     // A test that waits for a fact which never comes should say so before the whole run is given up.
     testTimeout: 30_000,
