@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Connection } from '../../src/client/connection.ts';
 import type { CallParams } from '../../src/wire/calls.ts';
 import { Rig } from '../support/rig.ts';
@@ -30,12 +30,19 @@ const isHere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).error === u
 
 describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   const it = isHere(shell) ? test : test.skip;
+  // One daemon for all of them; each has the session to itself.
+  let rig: Rig;
+  let client: Connection;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    client = await rig.connect();
+  });
+  afterEach(() => client.call('session.kill', { sessions: ['s'], force: true }));
+  afterAll(() => rig[Symbol.asyncDispose]());
   const posix = shell !== 'fish';
   const self = posix ? '$$' : '$fish_pid';
 
   it('what a command changes stays, and each result is its own', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run, home } = await shellIn(rig, client, shell);
     expect(await run('cd /; export A=one')).toMatchObject({ status: 'finished', exitCode: 0, output: '', because: null, isRunning: false });
     const define = posix ? 'f() { echo "f $1"; }' : 'function f; echo "f $argv[1]"; end';
@@ -58,8 +65,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   });
 
   it('a heredoc, a hundred kilobytes, a slip and an open quote', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run } = await shellIn(rig, client, shell);
     if (posix) expect(await run('cat <<END\none $((1+1))\nEND\necho three')).toMatchObject({ output: 'one 2\nthree\n', exitCode: 0 });
     const long = `${'# a comment that is long enough\n'.repeat(3200)}echo done\n`;
@@ -74,8 +79,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   });
 
   it('background jobs go on, Ctrl-C ends what takes too long, and the next command runs', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run } = await shellIn(rig, client, shell);
     expect(await run('sleep 60 &')).toMatchObject({ status: 'finished', exitCode: 0 });
     const late = await run('echo begun; sleep 60; echo never', { timeoutMs: 600, interrupt: true });
@@ -92,8 +95,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   });
 
   it('a command that goes on after the timeout is told as running, and its shell is busy', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run, home } = await shellIn(rig, client, shell);
     spawnSync('mkfifo', [join(home, 'go')]);
     expect(await run('echo one; cat go; echo three', { timeoutMs: 600 })).toMatchObject({
@@ -120,8 +121,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
     [`kill -9 ${self}`, null, 'SIGKILL'],
     ...(posix ? ([['set -e\necho before\nfalse\necho never', 1, null]] as const) : []),
   ] as const)('%s ends the shell, and that is said', async (text, exitCode, signal) => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run } = await shellIn(rig, client, shell);
     expect(await run(text)).toMatchObject({ status: 'shell_exited', exitCode, signal, isRunning: false });
     const { commands, is } = await client.call('command.list', { session: 's' });
@@ -131,8 +130,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   });
 
   it('a full-screen program and a question for a password are told, not waited for', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run } = await shellIn(rig, client, shell);
     const picture = await run(`printf '\\033[?1049hpicture'; sleep 60`);
     expect(picture).toMatchObject({ status: 'full_screen', exitCode: null, isRunning: true });
@@ -156,8 +153,6 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   });
 
   it('what is typed by hand has its record too, and marks reach no viewer', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run } = await shellIn(rig, client, shell);
     const events = await rig.events();
     await run('echo ready');
@@ -189,18 +184,23 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
 
 describe.each<Shell>(['bash', 'zsh', 'fish'])('%s', (shell) => {
   const it = isHere(shell) ? test : test.skip;
+  // One daemon for all of them; each has the session to itself.
+  let rig: Rig;
+  let client: Connection;
+  beforeAll(async () => {
+    rig = await Rig.start();
+    client = await rig.connect();
+  });
+  afterEach(() => client.call('session.kill', { sessions: ['s'], force: true }));
+  afterAll(() => rig[Symbol.asyncDispose]());
 
   it('a slow rc file is waited for, and a broken one does not matter', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const rc = 'sleep 0.3\nexport FROM_RC=yes\nif\n';
     const { run } = await shellIn(rig, client, shell, { rc: shell === 'fish' ? 'sleep 0.3\nset -gx FROM_RC yes\nfalse\n' : rc });
     expect(await run('echo "$FROM_RC"')).toMatchObject({ status: 'finished', output: 'yes\n' });
   });
 
   it('a line that somebody has begun is put aside, over several lines too; one that was just entered runs', async () => {
-    await using rig = await Rig.start();
-    const client = await rig.connect();
     const { run, home } = await shellIn(rig, client, shell);
     const type = (text: string, enter: boolean) => client.call('pane.write', { session: 's', input: [text], as: 'text', enter });
     const events = await rig.events();
@@ -224,7 +224,10 @@ describe.each<Shell>(['bash', 'zsh', 'fish'])('%s', (shell) => {
     const { commands: all } = await client.call('command.list', { session: 's' });
     expect(all.at(-2)).toMatchObject({ text: 'cat go; sh -c "exit 5"', exitCode: 5 });
   });
+});
 
+describe.each<Shell>(['bash', 'zsh', 'fish'])('%s, killed daemon', (shell) => {
+  const it = isHere(shell) ? test : test.skip;
   it('a daemon that is killed while a command runs leaves it whole for the next one', async () => {
     await using rig = await Rig.start();
     const client = await rig.connect();

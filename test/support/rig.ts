@@ -10,6 +10,7 @@ import type { Event } from '../../src/wire/events.ts';
 import { Inbox } from './inbox.ts';
 import { type Puppet, PuppetTheatre } from './puppet.ts';
 import { TestTerminal } from './terminal.ts';
+import { isAlive } from './trees.ts';
 import { Watcher } from './watcher.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
@@ -151,7 +152,7 @@ export class Rig implements AsyncDisposable {
     for (const following of this.#followings) following.kill();
     for (const following of this.#followings) await following.ended;
     for (const terminal of this.#terminals) await terminal[Symbol.asyncDispose]();
-    const stopped = await this.run(['daemon', 'stop', '--kill-sessions', '--json']);
+    const stopped = (await this.#stop()) ?? (await this.run(['daemon', 'stop', '--kill-sessions', '--json']));
     await this.#theatre[Symbol.asyncDispose]();
     const left = processesOf(this.home);
     for (const { pid } of left) process.kill(pid, 'SIGKILL');
@@ -161,6 +162,22 @@ export class Rig implements AsyncDisposable {
     if (left.length > 0) throw new Error(`left behind: ${JSON.stringify(left)}`);
     const incidents = log.filter((line) => line.includes('"incident"'));
     if (incidents.length > 0 && !this.expectsIncidents) throw new Error(`incidents in the daemon's log:\n${incidents.join('\n')}`);
+  }
+
+  /** What `daemon stop` does with a daemon that runs, without a process of its own; null when it takes more than that. */
+  async #stop(): Promise<{ code: number; stderr: string } | null> {
+    try {
+      const client = await connect(this.paths, { start: false });
+      const isLost = new Promise<void>((resolve) => {
+        client.onLost = () => resolve();
+      });
+      const { pid, survivors } = await client.call('daemon.stop', { killSessions: true });
+      await isLost;
+      while (isAlive(pid)) await new Promise(setImmediate);
+      return { code: survivors.length, stderr: `survivors: ${survivors.join()}` };
+    } catch {
+      return null;
+    }
   }
 
   /** Set by a test that makes the daemon meet a bug on purpose. */
