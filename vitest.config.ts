@@ -7,6 +7,7 @@ export default defineConfig({
     exclude: ['test/programs/**', 'test/soak/**'],
     // Most of them wait for other processes most of the time.
     maxWorkers: 3,
+    isolate: false,
     globalSetup: ['test/support/global.ts'],
     // A test that waits for a fact which never comes should say so before the whole run is given up.
     testTimeout: 30_000,
