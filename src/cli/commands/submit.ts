@@ -22,7 +22,8 @@ export function define(command: Command): void {
       `
 The text is pasted as one thing where the program takes pastes; Enter is pressed when it has arrived, and once more if nothing came of it.
 
-Exits with 0 when the screen changed after Enter, and with 1 when it did not ("stalled"): then the screen is printed.`,
+Exits with 0 when the text has left the prompt after Enter, or the screen changed where no text was to be seen, and with 1 when not ("stalled"):
+then the screen is printed.`,
     )
     .action(run);
 }

@@ -4,6 +4,7 @@ import { writeCursor } from '../session/cursor.ts';
 import type { Pane } from '../session/pane.ts';
 import type { Session } from '../session/session.ts';
 import { picture } from '../terminal/picture.ts';
+import { findTyped, isStillThere, type Shown } from './typed-place.ts';
 
 /** A text has arrived when the program has shown something since, and has paused for so long. Slow programs draw in bursts. */
 const ARRIVED_MS = 120;
@@ -15,8 +16,9 @@ const AGAIN_MS = 1500;
 const LINE_LIMIT_BYTES = 4095;
 
 /**
- * Types a text, waits until it has arrived, presses Enter apart, and looks whether anything came of it. Pasted in brackets where the program asked
- * for that: then the lines of a text are one thing.
+ * Types a text, waits until it has arrived, presses Enter apart, and looks whether anything came of it: the text has to be gone from where it
+ * stood, since a program that is still starting, or draws a clock, changes its screen whether it took Enter or not. Where the text is not to be
+ * seen anything that changes has to do. Pasted in brackets where the program asked for that: then the lines of a text are one thing.
  */
 export async function submit(session: Session, { text, timeoutMs }: CallInput<'pane.submit'>): Promise<CallResult<'pane.submit'>> {
   const { pane } = session;
@@ -49,13 +51,17 @@ export async function submit(session: Session, { text, timeoutMs }: CallInput<'p
   pane.write(Buffer.from(bracketedPaste ? `\x1b[200~${typed}\x1b[201~` : typed));
   const isShown = await arrived(pane, Math.min(NO_ECHO_MS, timeoutMs));
   const shown = picture(pane.screen).hash;
+  const place = isShown && shown !== before ? findTyped(shownOn(pane), typed) : null;
+  const isTaken = () => (place ? !isStillThere(shownOn(pane), place) : picture(pane.screen).hash !== shown);
   const deadline = Date.now() + timeoutMs;
   for (const enter of ['Enter', 'a second Enter']) {
     if (pane.state.is !== 'running') return screen('submitted', 'the program has ended');
     pane.write(Buffer.from('\r'));
     const limit = enter === 'Enter' ? Math.min(deadline, Date.now() + AGAIN_MS) : deadline;
-    if (await changes(pane, shown, limit)) return screen('submitted', `the screen changed after ${enter}`);
+    if (await becomes(pane, isTaken, limit))
+      return screen('submitted', place ? `the text has left the prompt after ${enter}` : `the screen changed after ${enter}`);
   }
+  if (place) return screen('stalled', 'the text stands where it was typed, and Enter does not take it');
   const seen = isShown && shown !== before ? 'the text is on the screen' : 'nothing of the text was shown';
   return screen('stalled', `${seen}, and Enter changed nothing`);
 }
@@ -80,15 +86,20 @@ function arrived(pane: Pane, limitMs: number): Promise<boolean> {
   });
 }
 
-/** Whether the picture becomes another one in time, or the program ends. */
-function changes(pane: Pane, from: string, deadline: number): Promise<boolean> {
+function shownOn(pane: Pane): Shown {
+  const { rows } = picture(pane.screen);
+  return { rows, cursorRow: pane.screen.cursor.y };
+}
+
+/** Whether it comes true in time, or the program ends. */
+function becomes(pane: Pane, isTrue: () => boolean, deadline: number): Promise<boolean> {
   return new Promise((resolve) => {
     let looking: NodeJS.Timeout | null = null;
     const look = () => {
       looking = null;
-      if (pane.state.is === 'ended' || picture(pane.screen).hash !== from) done(true);
+      if (pane.state.is === 'ended' || isTrue()) done(true);
     };
-    const timer = setTimeout(() => done(false), Math.max(0, deadline - Date.now()));
+    const timer = setTimeout(() => done(isTrue()), Math.max(0, deadline - Date.now()));
     const stop = pane.onWritten(() => {
       looking ??= setTimeout(look, 20);
     });
