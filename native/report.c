@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,14 +120,16 @@ static int header(char *line, size_t size, const char *agent, const char *event)
   return length + snprintf(line + length, size - (size_t)length, "]}\n");
 }
 
-static void write_all(int fd, const char *bytes, size_t length) {
+/* Whether all of it went out. */
+static int write_all(int fd, const char *bytes, size_t length) {
   while (length > 0) {
     ssize_t written = write(fd, bytes, length);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
+    if (written <= 0) return 0;
     bytes += written;
     length -= (size_t)written;
   }
+  return 1;
 }
 
 /* Whether somebody has read it all. */
@@ -135,9 +138,9 @@ static int deliver(const struct sockaddr_un *address, const char *line, size_t h
   if (fd < 0) return 0;
   char answer;
   int is_read = 0;
-  if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0) {
-    write_all(fd, line, head);
-    write_all(fd, payload, length);
+  struct timeval limit = {.tv_sec = 0, .tv_usec = ANSWER_MS * 1000};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 && write_all(fd, line, head) && write_all(fd, payload, length)) {
     shutdown(fd, SHUT_WR);
     struct pollfd waiting = {.fd = fd, .events = POLLIN};
     is_read = poll(&waiting, 1, ANSWER_MS) == 1 && read(fd, &answer, 1) == 1;

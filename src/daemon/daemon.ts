@@ -169,6 +169,7 @@ export class Daemon implements AsyncDisposable {
     this.#placeReporter();
     await this.#sessions.restore();
     this.#commands.tidy();
+    this.#statuses.tidy();
     this.#collect();
     await this.#server.listen();
     this.#runFolder = new RunFolder(this.#paths, () => void this.#mend());

@@ -75,7 +75,10 @@ test('what is reported while there is no daemon is known to the next one', async
   // The answer may not come.
   does(`kill -9 ${pid}; ${hook('PermissionRequest')}; echo reported > ${rig.home}/reported`).catch(() => {});
   while (isAlive(pid) || !existsSync(join(rig.home, 'reported'))) await new Promise(setImmediate);
+  const leftOver = hookSocket(rig.paths, '%99');
+  writeFileSync(leftOver, '');
   await becomes(await rig.connect(), 'waiting');
+  expect(existsSync(leftOver)).toBe(false);
 });
 
 test('the socket takes reports and nothing else, and is made again', async () => {

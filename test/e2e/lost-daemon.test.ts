@@ -33,6 +33,26 @@ const leftIn = (rig: Rig) => readdirSync(join(rig.paths.run, 'shell')).filter((n
 
 const isHere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).error === undefined;
 
+test('what ends while a daemon leaves is told by the next one, and not run again', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { cwd, begun, go, times, line } = await shellIn(rig, client, 'bash');
+  const { puppet } = await rig.puppet(client, { name: 'mute' });
+  await puppet.raw();
+  const events = await rig.events();
+  // It leaves only when this is answered, or after two seconds.
+  const pending = client.call('pane.submit', { session: 'mute', text: 'hello', timeoutMs: 20_000 }).catch(() => {});
+  const running = rig.run(['run', '--json', '--', 'sh', '-c', `cd '${cwd}'; ${line('echo $$ >&2; exit 4')}`]);
+  await begun();
+  const restart = rig.run(['daemon', 'restart']);
+  await events.next(({ event }) => event === 'daemon.stopping');
+  await go();
+  expect(JSON.parse((await running).stdout)).toMatchObject({ status: 'finished', exitCode: 4 });
+  expect(times()).toBe('once\n');
+  expect(await restart).toMatchObject({ code: 0 });
+  await pending;
+});
+
 test('a run has its result in every shell, whether it ends with no daemon or with the next one', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();

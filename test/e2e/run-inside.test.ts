@@ -43,6 +43,28 @@ describe.each(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
   });
 });
 
+test('nothing at all is typed into a full-screen program, nor where a secret is asked for', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { run, home } = await liveShell(rig, client, 'bash');
+  await run('echo ready');
+  const { command, enters } = rig.cast();
+  const ssh = join(home, 'ssh');
+  writeFileSync(ssh, `#!/bin/bash\nexec -a ssh ${command.map((word) => `'${word}'`).join(' ')}\n`, { mode: 0o755 });
+  await client.call('pane.write', { session: 's', input: ['./ssh'], as: 'text', enter: true });
+  const puppet = await enters;
+  await puppet.raw();
+  puppet.reads();
+  for (const screen of ['\x1b[?1049h> ', '\x1b[?1049lPassword: ']) {
+    puppet.print(screen);
+    await client.call('pane.write', { session: 's', input: ['half'], as: 'text' });
+    expect((await puppet.input(4)).toString()).toBe('half');
+    await expect(run('echo no')).rejects.toMatchObject({ code: 'busy' });
+    await client.call('pane.write', { session: 's', input: ['!'], as: 'text' });
+    expect((await puppet.input(1)).toString()).toBe('!');
+  }
+});
+
 test('inside another program what cannot be typed is refused, and what does not come back is said', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -18,10 +18,15 @@ class Ear implements AsyncDisposable {
   readonly path = join(this.folder, 'h.sock');
   readonly heard: Promise<Buffer>;
   #hear!: (bytes: Buffer) => void;
+  readonly #unread: Socket[] = [];
   /** So many are cut off when they have said everything. */
   deaf = 0;
+  /** So many are not even read. */
+  frozen = 0;
   readonly #server = createServer({ allowHalfOpen: true }, (socket) => {
     const chunks: Buffer[] = [];
+    socket.on('error', () => {});
+    if (this.frozen-- > 0) return void this.#unread.push(socket);
     socket.on('data', (chunk) => chunks.push(chunk));
     socket.on('end', () => {
       if (this.deaf-- > 0) return socket.destroy();
@@ -41,6 +46,7 @@ class Ear implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#unread) socket.destroy();
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
     rmSync(this.folder, { recursive: true });
   }
@@ -108,6 +114,15 @@ describe.each([
     ear.listen();
     expect(await run(program, ['claude', 'Stop'], { socket: ear.path, input: '[1]' })).toMatchObject({ code: 0, said: '' });
     expect(readHookReport(await ear.heard)).toMatchObject({ event: 'Stop', payload: [1] });
+  });
+
+  test('one that does not read cannot keep what is larger than a socket holds from the next one', async () => {
+    await using ear = new Ear();
+    ear.frozen = 1;
+    ear.listen();
+    const input = `[${' '.repeat(900_000)}]`;
+    expect(await run(program, ['claude', 'Stop'], { socket: ear.path, input })).toMatchObject({ code: 0, said: '' });
+    expect(readHookReport(await ear.heard)).toMatchObject({ event: 'Stop', payload: [] });
   });
 
   test('where nobody listens yet, who comes soon hears it', async () => {

@@ -94,14 +94,15 @@ export class Commands implements Subsystem<Calls> {
       const { text, truncated } = this.#output(found, record, maxBytes);
       return { command: told(record), output: text, truncated };
     },
-    'command.run': (params) => this.#unlessLeaving(params.resume ? this.#resume(params) : this.#run(params)),
-    'command.exec': (params) => this.#unlessLeaving(this.#executions.run(params)),
+    'command.run': (params) => this.#unlessLeaving(() => (params.resume ? this.#resume(params) : this.#run(params))),
+    'command.exec': (params) => this.#unlessLeaving(() => this.#executions.run(params)),
     'command.resumes': ({ session }) => ({ session: session === undefined ? null : this.#find(session).record.id }),
   };
 
   /** The daemon ends: whoever waits for a result is told, and asks the next one for it. */
   leave(): void {
     this.#leaving = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
+    this.#executions.leave();
     for (const { runner } of this.#followed.values()) runner.leave();
     for (const reject of this.#asking) reject(this.#leaving);
   }
@@ -146,6 +147,7 @@ export class Commands implements Subsystem<Calls> {
       news: (what, command) => this.#tell(session, what, command),
     });
     const followed = { tracker, runner: new Runner(tracker, this.#parts.paths, stored.commands) };
+    if (this.#leaving) followed.runner.leave();
     this.#followed.set(pane.id, followed);
     this.#watch();
     return followed;
@@ -277,11 +279,13 @@ export class Commands implements Subsystem<Calls> {
   }
 
   /** The answer, or word that this daemon leaves before there is one. */
-  #unlessLeaving(work: Promise<RunResult>): Promise<RunResult> {
-    return new Promise((resolve, reject) => {
+  async #unlessLeaving(work: () => Promise<RunResult>): Promise<RunResult> {
+    if (this.#leaving) throw this.#leaving;
+    return await new Promise((resolve, reject) => {
       this.#asking.add(reject);
-      work.then(resolve, reject).finally(() => this.#asking.delete(reject));
-      if (this.#leaving) reject(this.#leaving);
+      work()
+        .then(resolve, reject)
+        .finally(() => this.#asking.delete(reject));
     });
   }
 

@@ -8,6 +8,7 @@ import { writeCursor } from '../session/cursor.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { CommandText } from './command-output.ts';
+import { HEARD_MS } from './left-run.ts';
 
 export interface ExecutionsParts {
   sessions: Sessions;
@@ -19,17 +20,21 @@ export interface ExecutionsParts {
 
 /** The longest a timer can be, 24 days. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
-/** What ended while no daemon lived is heard within this time, also where the time of a run was over meanwhile. */
-const HEARD_MS = 500;
 
 /** Runs programs in sessions of their own, with no shell around them. */
 export class Executions {
   readonly #parts: ExecutionsParts;
+  #isLeaving = false;
   /** Names of sockets that no holder is to make any more. */
   readonly #taken: string[] = [];
 
   constructor(parts: ExecutionsParts) {
     this.#parts = parts;
+  }
+
+  /** The daemon ends: what is asked for here is answered, interrupted and put away by the next one. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   async run(params: CallInput<'command.exec'>): Promise<CallResult<'command.run'>> {
@@ -39,13 +44,13 @@ export class Executions {
     const { facts, pane } = session;
     await pane.whenEnded(timeoutMs === undefined ? NO_LIMIT_MS : resume ? Math.max(HEARD_MS, timeoutMs) : timeoutMs);
     const isOver = session.isEnded;
-    if (!isOver && interrupt) await sessions.kill([session], false);
+    if (!isOver && interrupt && !this.#isLeaving) await sessions.kill([session], false);
     const { state } = pane;
     const exit = state.is === 'ended' ? state.exit : { code: null, signal: null };
     const range = { pane: pane.id, from: 0, to: pane.head };
     const { text, truncated } = textOf(session, range, maxBytes);
     // When the answer has gone out: until then the next daemon can give it. Its output is in the archive: ai-session logs, search.
-    if (isOver) setImmediate(() => sessions.remove(session));
+    if (isOver) setImmediate(() => this.#isLeaving || sessions.remove(session));
     for (const path of this.#taken.splice(0)) rmSync(path, { force: true });
     const isLost = state.is === 'ended' && state.how === 'lost';
     return {

@@ -38,16 +38,23 @@ export async function findPrompt(pane: Pane): Promise<Prompt | null> {
   // What was entered a moment ago may be over in another, and the host back.
   if (!(await hostIn(pane)) && Date.now() - entered.at > AT_REST_MS) return null;
   if (!(await comesToRest(pane, Math.max(pane.activeAt, entered.at)))) return null;
-  if (pane.typedBytes > pane.entered.typedBytes) {
+  let found = await reader(pane);
+  if (found && pane.typedBytes > pane.entered.typedBytes) {
     // What somebody has begun to type there is taken away, as it is in a shell of ours.
     pane.write(Buffer.from('\x15'));
-    if (!(await comesToRest(pane, Date.now()))) return null;
+    found = (await comesToRest(pane, Date.now())) ? await reader(pane) : null;
   }
+  const prompt = promptOn(pane.screen);
+  return found && prompt ? { ...prompt, host: found.line, isCanonical: found.isCanonical } : null;
+}
+
+/** A host that reads a line, and neither a secret nor keys for a program on the whole screen. Not even C-u may go to anything else. */
+async function reader(pane: Pane): Promise<{ line: string; isCanonical: boolean } | null> {
   const found = await hostIn(pane);
   const modes = pane.state.is === 'running' ? await pane.state.pty.terminalModes() : null;
-  const prompt = promptOn(pane.screen);
-  if (!found || !prompt || waitsForSecret(modes, prompt.text) || (found.host === 'edited' && modes?.canonical)) return null;
-  return { ...prompt, host: found.line, isCanonical: modes?.canonical ?? true };
+  const shown = promptOn(pane.screen)?.text ?? '';
+  if (!found || pane.screen.isAlternate || waitsForSecret(modes, shown) || (found.host === 'edited' && modes?.canonical)) return null;
+  return { line: found.line, isCanonical: modes?.canonical ?? true };
 }
 
 async function hostIn({ state }: Pane): Promise<{ host: Host; line: string } | null> {

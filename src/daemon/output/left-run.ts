@@ -15,8 +15,11 @@ export interface LeftRun {
   isDropped: boolean;
 }
 
-/** A text has a mebibyte at most, and a newline. */
-const LIMIT_BYTES = (1 << 20) + 1;
+/** What ended while no daemon lived is heard within this time, also where the time of a run was over meanwhile. */
+export const HEARD_MS = 500;
+
+/** A text has 2^20 characters of UTF-16 at most, each of which takes up to three bytes, and a newline. */
+const LIMIT_BYTES = 3 * (1 << 20) + 1;
 
 /**
  * What is left of a pane's runs: one at most, since the next is typed when the one before has ended. What has ended by the records, and had only

@@ -7,7 +7,7 @@ import { asRefusal } from '../session/refusals.ts';
 import { runFile, type Shell, shellLog } from '../session/shell.ts';
 import type { CommandRecord } from './command-file.ts';
 import { findPrompt, typeAt } from './inside.ts';
-import { type LeftRun, leftRun, markInside, removeRunFile, wasInside } from './left-run.ts';
+import { HEARD_MS, type LeftRun, leftRun, markInside, removeRunFile, wasInside } from './left-run.ts';
 import { look, type Seen } from './look.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -43,8 +43,6 @@ export interface RunOptions {
 const INTERRUPT_MS = 2000;
 /** A line that was typed is begun within this time by a shell that is at its prompt. */
 const BEGIN_MS = 1000;
-/** What ended while no daemon lived is heard within this time, also where the time of a run was over meanwhile. */
-const HEARD_MS = 500;
 /** From Enter to what a shell does about it. */
 const STILL_MS = 100;
 /** From Ctrl-C to the shell's prompt. */
@@ -80,8 +78,10 @@ export class Runner {
   async run(options: RunOptions): Promise<Outcome> {
     const deadline = options.timeoutMs === null ? null : Date.now() + options.timeoutMs;
     const before = this.#turn;
+    let isItsTurn = false;
     const mine = (async () => {
       await before.catch(() => {});
+      isItsTurn = true;
       if (this.#left) await this.#settle(this.#left, deadline);
       return await this.#run(options, deadline);
     })();
@@ -89,7 +89,9 @@ export class Runner {
     this.#atWork.set(options.token, mine);
     void mine.catch(() => {}).finally(() => this.#atWork.delete(options.token));
     const late = { status: 'not_started', command: null, because: 'Other runs in this session took all the time there was.' } as const;
-    return deadline === null ? await mine : await Promise.race([mine, expiry<Outcome>(deadline, mine, late)]);
+    return deadline === null
+      ? await mine
+      : await Promise.race([mine, expiry<Outcome>(deadline, { mine, late, isItsTurn: () => isItsTurn })]);
   }
 
   /** What was asked of an earlier daemon, or of this one by a client that lost its connection. What has certainly not been typed is run now. */
@@ -200,9 +202,10 @@ export class Runner {
     const tracker = this.#tracker;
     const { session } = tracker;
     const shell = session.facts.shell!;
-    if (tracker.isEntered && !(await this.#leavesLine(deadline)))
+    const isLate = () => deadline !== null && Date.now() >= deadline;
+    if (!isLate() && tracker.isEntered && !(await this.#leavesLine(deadline)))
       return { status: 'not_started', command: null, because: 'Somebody has begun a line in the shell, and Ctrl-C does not end it.' };
-    if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
+    if (isLate()) return { status: 'not_started', command: null, because: 'The time was over.' };
     const { running } = tracker;
     if (running && !options.isPatient) {
       const inside = await this.#typeInside(options, deadline);
@@ -325,7 +328,10 @@ export class Runner {
     } catch (error) {
       throw asRefusal(error);
     }
-    const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded }).finally(() => removeRunFile(file));
+    const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded }).finally(() => {
+      // When the answer has gone out. Until then, and where it does not go out any more, the next daemon must not type it again.
+      setImmediate(() => this.#isLeaving || removeRunFile(file));
+    });
     if (why === 'late' && isInterrupted) pane.write(Buffer.from('\x03'));
     const host = short(running?.text ?? prompt.host);
     const inside = { from, to: Math.min(to, running?.to ?? to), isRunning: why !== 'prompt' && why !== 'host ended' };
@@ -440,10 +446,10 @@ function busy(name: string, running: CommandRecord | null): WireError {
   );
 }
 
-function expiry<T>(deadline: number, mine: Promise<T>, late: T): Promise<T> {
+function expiry<T>(deadline: number, { mine, late, isItsTurn }: { mine: Promise<T>; late: T; isItsTurn(): boolean }): Promise<T> {
   return new Promise((resolve) => {
-    // A run that has begun answers by itself.
-    const timer = setTimeout(() => resolve(late), Math.max(0, deadline - Date.now()) + INTERRUPT_MS + 1000);
+    // A run whose turn has come answers by itself.
+    const timer = setTimeout(() => isItsTurn() || resolve(late), Math.max(0, deadline - Date.now()));
     void mine.catch(() => {}).finally(() => clearTimeout(timer));
   });
 }

@@ -32,7 +32,7 @@ export function tidyShellFolder(paths: Paths, isGone: (pane: string) => boolean)
     // No shell was ever started here.
   }
   for (const name of names) {
-    const [, pane] = /^(\d{1,15})(?:\.log|-[0-9a-f]{8,16}(?:\.run)?)$/.exec(name) ?? [];
+    const [, pane] = /^(\d{1,15})(?:\.log|-[0-9a-f]{8,16}(?:\.(?:run|inside))?)$/.exec(name) ?? [];
     if (pane === undefined || !isGone(`%${pane}`)) continue;
     try {
       rmSync(join(folder, name), { force: true });

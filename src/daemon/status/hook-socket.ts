@@ -12,12 +12,14 @@ const LIMIT_BYTES = HOOK_HEADER_LIMIT_BYTES + HOOK_PAYLOAD_LIMIT_BYTES;
 export class HookSocket implements Disposable {
   readonly #path: string;
   readonly #hear: (report: HookReport) => void;
+  readonly #failed: (error: Error) => void;
   readonly #server: Server;
 
-  /** Throws when there can be no socket. */
-  constructor(path: string, hear: (report: HookReport) => void) {
+  /** `failed`: there can be no socket, and so no reports. */
+  constructor(path: string, { hear, failed }: { hear(report: HookReport): void; failed(error: Error): void }) {
     this.#path = path;
     this.#hear = hear;
+    this.#failed = failed;
     this.#server = this.#listen();
   }
 
@@ -27,15 +29,17 @@ export class HookSocket implements Disposable {
   }
 
   #listen(): Server {
-    // An earlier daemon's.
-    rmSync(this.#path, { force: true });
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#take(socket));
     server.maxConnections = CONNECTIONS_LIMIT;
-    server.on('error', () => {});
+    server.on('error', (error) => this.#failed(error));
     const umask = process.umask(0o177);
     try {
-      // It is bound before this returns.
+      // An earlier daemon's.
+      rmSync(this.#path, { force: true });
+      // It is bound before this returns; that it is not is told later.
       server.listen(this.#path);
+    } catch (error) {
+      this.#failed(error as Error);
     } finally {
       process.umask(umask);
     }

@@ -16,13 +16,14 @@ export function readHook(rules: AgentRules, { event, payload, at }: { event: str
   const rule = Object.hasOwn(rules.hooks, event) ? rules.hooks[event]! : null;
   if (!rule) return null;
   const fields = typeof payload === 'object' && payload !== null ? (payload as Record<string, unknown>) : {};
-  const value = rule.field !== undefined && Object.hasOwn(fields, rule.field) ? String(fields[rule.field]) : null;
+  const said = rule.field !== undefined && Object.hasOwn(fields, rule.field) ? fields[rule.field] : null;
+  const value = typeof said === 'string' ? said : null;
   const status = value !== null && Object.hasOwn(rule.values, value) ? rule.values[value]! : rule.status;
   if (status === 'none') return null;
   const running = rule.background === undefined ? [] : fields[rule.background];
   const count = Array.isArray(running) ? running.length : 0;
-  const said = `the hook ${event} reported${value === null ? '' : ` "${value.slice(0, 60)}"`}`;
-  if (count === 0) return { event, status, isBackground: false, text: said, at };
+  const text = `the hook ${event} reported${value === null ? '' : ` "${value.slice(0, 60)}"`}`;
+  if (count === 0) return { event, status, isBackground: false, text, at };
   const tasks = count === 1 ? 'one background task runs on' : `${count} background tasks run on`;
-  return { event, status: 'working', isBackground: true, text: `${said}, and ${tasks}`, at };
+  return { event, status: 'working', isBackground: true, text: `${text}, and ${tasks}`, at };
 }

@@ -290,11 +290,10 @@ export class PaneStatus implements Disposable {
 
   #listen(): void {
     const { session, hookSocket, log } = this.#parts;
-    try {
-      this.#hooks = new HookSocket(hookSocket, (report) => void this.#hearHook(report));
-    } catch (error) {
-      log.warn('hooks cannot report to a session', { session: session.facts.id, because: (error as Error).message });
-    }
+    this.#hooks = new HookSocket(hookSocket, {
+      hear: (report) => void this.#hearHook(report),
+      failed: ({ message }) => log.warn('hooks cannot report to a session', { session: session.facts.id, because: message }),
+    });
   }
 
   async #hearHook(report: HookReport): Promise<void> {

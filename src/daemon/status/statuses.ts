@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Log } from '../../base/log.ts';
 import { hookSocket, type Paths } from '../../config/paths.ts';
 import type { EventBody } from '../../wire/events.ts';
@@ -95,6 +97,16 @@ export class Statuses implements Subsystem<'pane.explain'> {
   of(pane: string): PaneStatus | null {
     const session = this.#parts.sessions.all.find((each) => each.pane.id === pane);
     return (session && this.#bySession.get(session)) ?? null;
+  }
+
+  /** Removes the sockets of panes that are gone: a daemon that was killed has left them. */
+  tidy(): void {
+    const { sessions, paths } = this.#parts;
+    const ours = new Set(sessions.all.filter(({ isEnded }) => !isEnded).map(({ pane }) => hookSocket(paths, pane.id)));
+    for (const name of readdirSync(paths.run)) {
+      const path = join(paths.run, name);
+      if (/^h\d+\.sock$/.test(name) && !ours.has(path)) rmSync(path, { force: true, recursive: true });
+    }
   }
 
   /** Makes again what vanished from the run folder. */

@@ -248,7 +248,7 @@ test('what was not removed when it had ended is removed, and what is no text of 
   daemon();
   expect(left()).toEqual([]);
   mkdirSync(join(home, 'run', 'shell', '1-00000000000000ff'));
-  writeFileSync(join(home, 'run', 'shell', '1-0000000000000001'), 'x'.repeat((1 << 20) + 2));
+  writeFileSync(join(home, 'run', 'shell', '1-0000000000000001'), 'x'.repeat(3 * (1 << 20) + 2));
   const { runner, mark } = daemon();
   mark('A');
   expect(left()).toEqual(['1-00000000000000ff']);

@@ -99,6 +99,7 @@ test.each([
   ['a value that is a property of every object', 'Notification', { notification_type: 'toString' }],
   ['no payload', 'Notification', null],
   ['a payload that is a text', 'Notification', 'permission_prompt'],
+  ['a value that is no text and will not become one', 'Notification', { notification_type: { toString: 1, valueOf: 1 } }],
 ])('%s is no word', (_, event, payload) => {
   expect(readHook(agentRules('claude'), { event, payload, at: 0 })).toBeNull();
 });
