@@ -36,13 +36,15 @@ const isHere = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).error === u
 test('what ends while a daemon leaves is told by the next one, and not run again', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();
-  const { cwd, begun, go, times, line } = await shellIn(rig, client, 'bash');
+  const { cwd, begun, go, times } = await shellIn(rig, client, 'bash');
   const { puppet } = await rig.puppet(client, { name: 'mute' });
   await puppet.raw();
   const events = await rig.events();
   // It leaves only when this is answered, or after two seconds.
   const pending = client.call('pane.submit', { session: 'mute', text: 'hello', timeoutMs: 20_000 }).catch(() => {});
-  const running = rig.run(['run', '--json', '--', 'sh', '-c', `cd '${cwd}'; ${line('echo $$ >&2; exit 4')}`]);
+  // Of what has printed nothing, nothing is kept once it was put away.
+  const text = `cd '${cwd}'; echo once >>times; echo x >begun; read x <go; exit 4`;
+  const running = rig.run(['run', '--json', '--', 'sh', '-c', text]);
   await begun();
   const restart = rig.run(['daemon', 'restart']);
   await events.next(({ event }) => event === 'daemon.stopping');
