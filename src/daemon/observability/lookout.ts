@@ -4,6 +4,7 @@ import type { Status } from '../../wire/pane-status.ts';
 import type { CommandRecord } from '../output/command-file.ts';
 import type { Session } from '../session/session.ts';
 import type { Decision } from '../status/decide.ts';
+import { TAKEN_OVER } from '../terminal/pty.ts';
 import type { Notice, NoticeStatus } from './notice.ts';
 
 /** The same word of the same session is not told more often than this, however its program flickers. */
@@ -76,18 +77,19 @@ export class Lookout implements Disposable {
     watched.turnSince = IN_TURN.includes(now.status) ? (turnSince ?? now.since) : now.status === 'unknown' ? turnSince : null;
     // The end of a shell has the code of its last command.
     const isLeft = facts.shell !== null && now.because.rule !== 'signal';
+    const isKnown = session.isBeingKilled || isOfRun(session);
     switch (now.status) {
       case 'waiting':
         return 'waiting';
       case 'done':
         return turnSince !== null && now.since - turnSince >= this.#longMs ? 'done' : null;
       case 'failed':
-        return isLeft || session.isBeingKilled ? null : 'failed';
+        return isLeft || isKnown ? null : 'failed';
       case 'lost':
-        return session.isBeingKilled ? null : 'failed';
+        return isKnown || isTakenOver(session) ? null : 'failed';
       case 'exited': {
         const began = facts.restores.at(-1)?.at ?? facts.createdAt;
-        return isLeft || session.isBeingKilled || now.since - began < this.#longMs ? null : 'done';
+        return isLeft || isKnown || now.since - began < this.#longMs ? null : 'done';
       }
       default:
         return null;
@@ -122,3 +124,13 @@ export class Lookout implements Disposable {
 }
 
 const IN_TURN: readonly Status[] = ['working', 'waiting'];
+
+/** Made by `ai-session run` for one command, and over with it. */
+function isOfRun({ facts }: Session): boolean {
+  return facts.token !== undefined || facts.role === 'run';
+}
+
+/** Its program goes on under a newer daemon, which tells what becomes of it. */
+function isTakenOver({ pane: { state } }: Session): boolean {
+  return state.is === 'ended' && state.because === TAKEN_OVER;
+}

@@ -28,9 +28,19 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function sessionOf({ shell = null, isBeingKilled = false }: { shell?: object | null; isBeingKilled?: boolean } = {}) {
-  const facts = { id: '$1', name: 's', shell, restores: [], createdAt: Date.now() };
-  const session = { facts, isBeingKilled } as unknown as Session;
+interface Options {
+  shell?: object | null;
+  isBeingKilled?: boolean;
+  role?: string | null;
+  token?: string;
+  /** Why it was lost. */
+  because?: string;
+}
+
+function sessionOf({ shell = null, isBeingKilled = false, role = null, token, because }: Options = {}) {
+  const facts = { id: '$1', name: 's', shell, role, token, restores: [], createdAt: Date.now() };
+  const pane = { state: because === undefined ? { is: 'running' } : { is: 'ended', how: 'lost', because } };
+  const session = { facts, pane, isBeingKilled } as unknown as Session;
   let before: Decision | null = null;
   return {
     /** It does this from now on, and so much time passes. */
@@ -118,6 +128,32 @@ test('nobody is told of the end of a shell, unless a signal ended it, nor of wha
   shot.does('prompt', 20_000);
   shot.does('failed', 5000, 'signal');
   expect(told).toEqual(['s failed: failed']);
+});
+
+test.each<[string, Parameters<typeof sessionOf>[0]]>([
+  ['with a token', { token: 'abc' }],
+  ['without one', { role: 'run' }],
+])('nobody is told how a run with a session to itself ended, but that it waits: one %s', (_, options) => {
+  for (const status of ['exited', 'failed', 'lost'] as const) {
+    const one = sessionOf(options);
+    one.does('running', 20_000);
+    one.does(status, 5000);
+  }
+  expect(told).toEqual([]);
+  const asks = sessionOf(options);
+  asks.does('running', 0);
+  asks.does('waiting', 2000);
+  expect(told).toEqual(['s waiting: waiting']);
+});
+
+test.each<[string, string, string[]]>([
+  ['a newer daemon has, is not lost', 'A newer daemon has taken the program over', []],
+  ['nobody has, is', 'The holder has gone', ['s failed: lost']],
+])('a program that %s', (_, because, wanted) => {
+  const one = sessionOf({ because });
+  one.does('running', 5000);
+  one.does('lost', 5000);
+  expect(told).toEqual(wanted);
 });
 
 test.each<[string, (one: ReturnType<typeof sessionOf>) => void, string[]]>([
