@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VERSION } from '../../base/package.ts';
+import { readSmallFile } from '../../base/small-file.ts';
 import type { Sent } from './children.ts';
 
 /** From the beginning of a request to the first line of its answer. */
@@ -9,6 +9,8 @@ const LIMIT_MS = 10_000;
 /** Before the second try and the third. */
 const PAUSES_MS = [1000, 10_000];
 const WAITING_LIMIT = 50;
+/** All authorities that a system knows are a quarter of it. */
+const CA_LIMIT_BYTES = 1 << 20;
 
 export interface Post {
   url: string;
@@ -109,9 +111,14 @@ async function post(url: URL, { ca, body, signal }: { ca: string | null; body: s
 }
 
 async function authoritiesWith(file: string): Promise<string[]> {
+  const { rootCertificates } = await import('node:tls');
+  let text: string | null;
   try {
-    return [...(await import('node:tls')).rootCertificates, readFileSync(file, 'utf8')];
+    text = readSmallFile(file, CA_LIMIT_BYTES);
   } catch (error) {
-    throw new CaError(`notify.webhook_ca cannot be read: ${(error as Error).message}`);
+    throw new CaError(`notify.webhook_ca cannot be read: ${(error as Error).message}; give a PEM file in the place of "${file}"`);
   }
+  if (text === null)
+    throw new CaError(`notify.webhook_ca has more than ${CA_LIMIT_BYTES} bytes; give a PEM file in the place of "${file}"`);
+  return [...rootCertificates, text];
 }

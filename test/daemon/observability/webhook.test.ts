@@ -123,3 +123,25 @@ test('https: an authority of one’s own can be named', async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test('authorities in what is no file, or far too long, are told and never waited for', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'webhook-'));
+  try {
+    const [pipe, long] = [join(folder, 'pipe'), join(folder, 'long')];
+    execFileSync('mkfifo', [pipe]);
+    writeFileSync(long, '#'.repeat(1_048_577));
+    using webhook = new Webhook({ pausesMs: [] });
+    for (const [ca, what] of [
+      [folder, 'cannot be read: it is no file'],
+      [long, 'has more than 1048576 bytes'],
+      ['/dev/zero', 'cannot be read: it is no file'],
+      [pipe, 'cannot be read: it is no file'],
+    ] as const)
+      expect(await webhook.send(post('https://127.0.0.1:9/', ca), { isOnce: true })).toEqual({
+        ok: false,
+        because: `notify.webhook_ca ${what}; give a PEM file in the place of "${ca}"`,
+      });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
