@@ -49,12 +49,14 @@ export const SETTINGS = {
   'notify.bell': setting('Tell it by the bell of attached terminals.', z.boolean(), true),
   'notify.osc9': setting('Tell it by a notification of attached terminals (OSC 9), where they have such.', z.boolean(), false),
   'notify.desktop': setting('Tell it by notify-send, or on macOS by osascript.', z.boolean(), false),
-  'notify.command': setting(
-    'A line for /bin/sh that tells it; it finds what there is to tell in AI_SESSION_NAME, _STATUS, _BECAUSE and others.',
-    z.string().min(1).max(10_000).nullable(),
-    null,
+  'notify.command': secret(
+    setting(
+      'A line for /bin/sh that tells it; it finds what there is to tell in AI_SESSION_NAME, _STATUS, _BECAUSE and others.',
+      z.string().min(1).max(10_000).nullable(),
+      null,
+    ),
   ),
-  'notify.webhook': setting('An https or http address that is sent it as JSON.', webAddress().nullable(), null),
+  'notify.webhook': secret(setting('An https or http address that is sent it as JSON.', webAddress().nullable(), null)),
   'notify.webhook_ca': setting('A PEM file with authorities for it besides those that Node knows.', z.string().min(1).nullable(), null),
   'notify.hold_seconds': setting('Seconds for which something has to be so before it is told.', z.number().min(0).max(3600), 2),
   'notify.long_seconds': setting(
@@ -99,12 +101,15 @@ export function loadSettings(file: string): LoadedSettings {
       problems.push(`${file}: no setting "${name}"${near ? `; did you mean "${near}"?` : ''}`);
       continue;
     }
-    const checked = SETTINGS[name as SettingName].type.safeParse(value);
-    if (checked.success) Object.assign(settings, { [name]: checked.data });
-    else
-      problems.push(
-        `${file}: ${name}: ${JSON.stringify(value)?.slice(0, 60)} is not taken (${checked.error.issues[0]?.message}); using ${JSON.stringify(settings[name as SettingName])}`,
-      );
+    const { type, isSecret } = SETTINGS[name as SettingName];
+    const checked = type.safeParse(value);
+    if (checked.success) {
+      Object.assign(settings, { [name]: checked.data });
+      continue;
+    }
+    const what = isSecret ? `"${name}"` : `${name}: ${JSON.stringify(value)?.slice(0, 60)}`;
+    const using = JSON.stringify(settings[name as SettingName]);
+    problems.push(`${file}: ${what} is not taken (${checked.error.issues[0]?.message}); using ${using}`);
   }
   return { settings, problems };
 }
@@ -140,7 +145,12 @@ function stampOf(file: string): string {
 }
 
 function setting<T extends z.ZodType>(means: string, type: T, fallback: z.output<T>) {
-  return { means, type, fallback };
+  return { means, type, fallback, isSecret: false };
+}
+
+/** What is wrong with it is told, and written to the log, without its value. */
+function secret<T extends { isSecret: boolean }>(setting: T): T {
+  return { ...setting, isSecret: true };
 }
 
 function prefixKey() {

@@ -130,8 +130,8 @@ describe('what is wrong is said, and the default stands in its place:', () => {
     ['shell: { command: "" }', ['shell.command: "" is not taken']],
     ['pty: { backend: screen }', ['pty.backend: "screen" is not taken']],
     ['log: { level: [] }', ['log.level: [] is not taken']],
-    ['notify: { webhook: "file:///etc/passwd" }', ['notify.webhook: "file:///etc/passwd" is not taken (an address that begins with']],
-    ['notify: { webhook: nowhere }', ['notify.webhook: "nowhere" is not taken (an address that begins with']],
+    ['notify: { webhook: "file:///etc/passwd" }', ['"notify.webhook" is not taken (an address that begins with']],
+    ['notify: { webhook: nowhere }', ['"notify.webhook" is not taken (an address that begins with']],
     ['notify: { on: [everything] }', ['notify.on: ["everything"] is not taken (Invalid option: expected one of "waiting"|"failed"|"done"']],
     ['notify: { webhok: x }', ['no setting "notify.webhok"; did you mean "notify.webhook"?']],
     ['prefixx: C-a', ['no setting "prefixx"; did you mean "prefix"?']],
@@ -157,6 +157,19 @@ describe('what is wrong is said, and the default stands in its place:', () => {
     const { settings, problems } = load('prefix: C-a\nscrollback: { lines: x }\nlog: { level: warn }\nmade: up');
     expect(settings).toEqual({ ...DEFAULTS, prefix: 'C-a', 'log.level': 'warn' });
     expect(problems).toHaveLength(2);
+  });
+
+  test.each([
+    'notify: { webhook: "htps://hooks.example.com/hunter2" }',
+    'notify: { webhook: { url: "https://hooks.example.com/hunter2" } }',
+    'notify: { webhook: ["https://hooks.example.com/hunter2"] }',
+    'notify: { command: [curl, -H, "Authorization: hunter2"] }',
+    'notify: { command: { curl: hunter2 } }',
+  ])('but not the value, where it may be a secret: %s', (text) => {
+    const { settings, problems } = load(text);
+    expect(settings).toEqual(DEFAULTS);
+    expect(problems).toEqual([expect.stringMatching(/^"notify\.(webhook|command)" is not taken \(.+\); using null$/)]);
+    expect(problems[0]).not.toContain('hunter2');
   });
 
   test('a long value is not repeated whole', () => {
