@@ -71,6 +71,7 @@ export class RuleBook implements Disposable {
       while (!this.#reading.next().done);
     } finally {
       this.#finish();
+      if (this.#isStale) this.#read();
     }
   }
 

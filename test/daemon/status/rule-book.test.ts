@@ -2,9 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Log } from '../../../src/base/log.ts';
 import { RuleBook } from '../../../src/daemon/status/rule-book.ts';
+import { RuleWatch } from '../../../src/daemon/status/rule-watch.ts';
 import { Inbox } from '../../support/inbox.ts';
 
 let home: string;
@@ -23,6 +25,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.restoreAllMocks();
   book[Symbol.dispose]();
   rmSync(home, { recursive: true, force: true });
 });
@@ -70,6 +73,26 @@ test('a folder that is made later is noticed, and one that was taken away and ma
     expect(await changes.next()).toEqual({ isFirst: false });
     expect(names()).toEqual([]);
   }
+});
+
+test('a change that is heard while the rules are read counts, also when somebody cannot wait for them', async () => {
+  mkdirSync(agents);
+  writeFileSync(join(agents, 'mine.yaml'), text('One'));
+  // The moment at which a change is heard has to be ours.
+  let hear = () => {};
+  vi.spyOn(RuleWatch.prototype, 'begin').mockImplementation(async (_, { changed }) => {
+    hear = changed;
+  });
+  book.begin();
+  await turn();
+  expect(book.rules).toBe(null);
+  writeFileSync(join(agents, 'mine.yaml'), text('Two'));
+  hear();
+  book.readNow();
+  expect([names(), changes.all]).toEqual([['One'], [{ isFirst: true }]]);
+  await changes.next();
+  expect(await changes.next()).toEqual({ isFirst: false });
+  expect(names()).toEqual(['Two']);
 });
 
 test('a file that is wrong keeps its last good rules, and takes the place of none that were built in', async () => {
