@@ -1,5 +1,6 @@
 import type { CallInput, CallResult } from '../../wire/calls.ts';
 import { WireError } from '../../wire/errors.ts';
+import { asTyped, bytesOfLongestLine, keyIn, LINE_LIMIT_BYTES } from '../output/typeable.ts';
 import { writeCursor } from '../session/cursor.ts';
 import type { Pane } from '../session/pane.ts';
 import type { Session } from '../session/session.ts';
@@ -12,8 +13,6 @@ const ARRIVED_MS = 120;
 const NO_ECHO_MS = 2000;
 /** Enter that changed nothing is pressed once more: programs take one that comes close behind a paste for a part of it. */
 const AGAIN_MS = 1500;
-/** What a program that reads lines gets of one at most, with its end (MAX_CANON on Linux is 4,096): the kernel drops the rest. */
-const LINE_LIMIT_BYTES = 4095;
 
 /**
  * Types a text, waits until it has arrived, presses Enter apart, and looks whether anything came of it: the text has to be gone from where it
@@ -22,16 +21,12 @@ const LINE_LIMIT_BYTES = 4095;
  */
 export async function submit(session: Session, { text, timeoutMs }: CallInput<'pane.submit'>): Promise<CallResult<'pane.submit'>> {
   const { pane } = session;
-  const typed = text.replace(/\r\n?/g, '\n').replace(/\n+$/, '');
-  const control = /[\x00-\x08\x0b-\x1f\x7f]/.exec(typed);
-  if (control)
-    throw new WireError(
-      'bad-params',
-      `The text has the control character \\x${control[0].charCodeAt(0).toString(16).padStart(2, '0')} in it, which a program would take for a key. Leave it out, or type it with: ai-session send`,
-    );
+  const typed = asTyped(text);
+  const key = keyIn(typed, 'a program');
+  if (key) throw new WireError('bad-params', `${key} Leave it out, or type it with: ai-session send`);
   pane.screen.settle();
   const { bracketedPaste } = pane.screen.keyModes;
-  const longest = Math.max(...typed.split('\n').map((line) => Buffer.byteLength(line)));
+  const longest = bytesOfLongestLine(typed);
   if (!bracketedPaste && !pane.screen.isAlternate && longest > LINE_LIMIT_BYTES)
     throw new WireError(
       'bad-params',
