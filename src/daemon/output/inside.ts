@@ -4,6 +4,7 @@ import { character } from '../terminal/capture.ts';
 import type { Screen } from '../terminal/screen.ts';
 import { commandLineOf, type Host, hostOf } from './hosts.ts';
 import { look, type Seen, waitsForSecret } from './look.ts';
+import { asTyped, keyIn, LINE_LIMIT_BYTES } from './typeable.ts';
 
 /** What has printed nothing for so long may be at a prompt. */
 const AT_REST_MS = 200;
@@ -13,8 +14,6 @@ const PATIENCE_MS = 1000;
 const DRAWN_MS = 50;
 /** Where the prompt does not come again, as after cd where it shows the directory, silence is all there is to go by. */
 const SILENT_MS = 2000;
-/** What a terminal that the kernel edits takes of a line, with its end (MAX_CANON on Linux is 4,096). */
-const LINE_LIMIT_BYTES = 4095;
 
 /** A prompt of a shell inside another program: everything left of the cursor in a row, counted from the first that the screen ever had. */
 export interface Prompt {
@@ -72,7 +71,7 @@ export async function typeAt(
   prompt: Prompt,
   { text, deadline, onHostEnded }: { text: string; deadline: number | null; onHostEnded: (then: () => void) => () => void },
 ): Promise<Answer> {
-  const lines = text.replace(/\r\n?/g, '\n').replace(/\n+$/, '');
+  const lines = asTyped(text);
   const { bracketedPaste } = pane.screen.keyModes;
   const isPasted = bracketedPaste && /[\n\t]/.test(lines);
   refuseUntypable(lines, prompt, isPasted);
@@ -113,11 +112,8 @@ function refuseUntypable(lines: string, { host, isCanonical }: Prompt, isPasted:
   const refuse = (what: string) => {
     throw new WireError('bad-params', `${what} Type it with: ai-session send NAME`);
   };
-  const control = /[\x00-\x08\x0b-\x1f\x7f]/.exec(lines);
-  if (control)
-    refuse(
-      `The text has the control character \\x${control[0].charCodeAt(0).toString(16).padStart(2, '0')} in it, which "${host}" would take for a key.`,
-    );
+  const key = keyIn(lines, `"${host}"`);
+  if (key) refuse(key);
   if (isPasted) return;
   if (lines.includes('\n'))
     refuse(`The text has several lines, and "${host}" has not asked for pastes: it would run each as it comes. Give it as one line.`);

@@ -102,7 +102,7 @@ export class Tracker {
     this.#offset = mark.end;
     // Whatever is waiting has begun to wait now.
     this.stop();
-    this.#lines.push(...this.#log.read());
+    for (const line of this.#log.read()) this.#lines.push(line);
     switch (mark.letter) {
       case 'C': {
         const line = this.#take('start', mark.offset);
@@ -132,14 +132,14 @@ export class Tracker {
 
   /** There is more in the shell's log. */
   nudge(): void {
-    this.#lines.push(...this.#log.read());
+    for (const line of this.#log.read()) this.#lines.push(line);
     if (this.#lines.length > 0) this.#waitForMarks();
   }
 
   /** The program has ended, and with it whatever ran in it. */
   ended(): void {
     const { pane } = this.session;
-    this.#lines.push(...this.#log.read());
+    for (const line of this.#log.read()) this.#lines.push(line);
     this.#takeAll(pane.head);
     const exit = pane.state.is === 'ended' ? pane.state.exit : { code: null, signal: null };
     this.#finish({
