@@ -2,7 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/soak/**/*.soak.ts'],
+    // The late joiner's property is in the suite with fewer stories.
+    include: ['test/soak/**/*.soak.ts', 'test/daemon/terminal/screen.property.test.ts'],
+    env: { PROPERTY_RUNS: '10000' },
     globalSetup: ['test/support/global.ts'],
     // A hundred daemons are started in one of these.
     testTimeout: 300_000,

@@ -244,7 +244,7 @@ export class Pane {
     const { shown, answer } = this.#questions.push(unmarked);
     if (answer !== '' && !isReplay) this.#answer(Buffer.from(answer));
     this.screen.feed(shown, !isReplay && !this.#leader?.hearsQueries);
-    for (const follower of this.#followers) follower.offer(this.#head, shown);
+    for (const follower of this.#followers) follower.offer(this.shownTo, shown);
     for (const mark of marks) this.#news.marked(mark);
     if (!isReplay) this.activeAt = Date.now();
     const isBehind = this.screen.bytesWaiting > HIGH_WATER_BYTES || this.journal?.isFull;
@@ -304,17 +304,17 @@ export class Pane {
         if (!this.#followers.has(follower)) return;
         follower.resized();
         if (follower === this.#leader) this.#arrange();
-        else follower.show(this.#head, 'none');
+        else follower.show(this.shownTo, 'none');
       },
       closed: (because) => this.#drop(follower, because),
     });
     const follower = new Follower({ stream, screen: this.screen, cols, rows, readOnly, shown });
-    follower.onCaughtUp = (sinceLine) => this.#followers.has(follower) && follower.catchUp(this.#head, sinceLine);
+    follower.onCaughtUp = (sinceLine) => this.#followers.has(follower) && follower.catchUp(this.shownTo, sinceLine);
     // The one who comes is about to type; a reader leads nobody.
     if (!readOnly && this.#state.is === 'running') this.#lead(follower);
     this.#fitLeader();
     this.#followers.add(follower);
-    follower.show(this.#head, history ? 'all' : 'none');
+    follower.show(this.shownTo, history ? 'all' : 'none');
     if (this.#state.is === 'ended') {
       const { exit } = this.#state;
       this.#followers.delete(follower);
@@ -340,7 +340,7 @@ export class Pane {
     this.screen.resize(cols, rows);
     if (this.#state.is === 'running') this.#state.pty.resize(cols, rows);
     this.#news.resized(cols, rows);
-    for (const follower of this.#followers) follower.show(this.#head, 'none');
+    for (const follower of this.#followers) follower.show(this.shownTo, 'none');
   }
 
   /** Ended under an earlier daemon: no news. */
@@ -385,7 +385,7 @@ export class Pane {
     const held = Buffer.concat([...(unmarked ? [this.#questions.push(unmarked).shown] : []), this.#questions.release()]);
     if (held.length > 0) {
       this.screen.feed(held, false);
-      for (const follower of this.#followers) follower.offer(this.#head, held);
+      for (const follower of this.#followers) follower.offer(this.shownTo, held);
     }
     this.screen.settle();
     const state = { is: 'ended', how, exit, because } as const;
@@ -397,7 +397,7 @@ export class Pane {
     for (const then of this.#onEnded.splice(0)) then();
     for (const then of [...this.#onWritten]) then();
     for (const follower of watchers) {
-      follower.finish(this.#head);
+      follower.finish(this.shownTo);
       follower.stream.end({ because: how === 'failed' ? 'failed' : 'session ended', exitCode: exit.code, signal: exit.signal });
       this.#news.detached(follower.stream.id, 'session ended');
     }
@@ -445,7 +445,7 @@ export class Pane {
 
   #arrange(): void {
     this.#fitLeader();
-    for (const follower of this.#followers) follower.show(this.#head, 'none');
+    for (const follower of this.#followers) follower.show(this.shownTo, 'none');
   }
 
   #drop(follower: Follower, because: 'detached' | 'gone'): void {

@@ -106,6 +106,23 @@ test('whenever somebody joins a flood, every byte is in the snapshot or after it
   }
 });
 
+test('one that joins in the middle of what is held back has it after the snapshot, once', async () => {
+  await using rig = await Rig.start();
+  const client = await rig.connect();
+  const { session, puppet } = await rig.puppet(client);
+  const first = await rig.watch(client, session.id);
+  // It may become a question to us.
+  puppet.print('one\x1b]75');
+  await first.shows('one');
+  const second = await rig.watch(await rig.connect(), session.id);
+  puppet.print('99;x\x07two');
+  await second.shows('onetwo');
+  const [snapshot, ...live] = second.frames;
+  expect(snapshot).toMatchObject({ kind: 'snapshot', offset: 3 });
+  expect(Buffer.concat(live.map(({ bytes }) => bytes)).toString()).toBe('\x1b]7599;x\x07two');
+  expect(live.at(-1)!.offset).toBe('one\x1b]7599;x\x07two'.length);
+});
+
 test('a client that does not read slows nobody, and starts again from a snapshot when it does', async () => {
   await using rig = await Rig.start();
   const client = await rig.connect();

@@ -406,7 +406,7 @@ function withoutLeftovers(state: ReturnType<typeof stateOf>) {
   return { ...state, title: null, workingDirectory: null, passedOn: null };
 }
 
-const RUNS = Number(process.env.PROPERTY_RUNS ?? 1200);
+const RUNS = Number(process.env.PROPERTY_RUNS ?? 800);
 
 for (const [name, seed] of [
   ['a fixed seed', SEED],
