@@ -180,19 +180,9 @@ describe.each<Shell>(['bash', 'zsh', 'fish', 'dash'])('%s', (shell) => {
       command: { by: 'person', exitCode: 5 },
     });
   });
-});
 
-describe.each<Shell>(['bash', 'zsh', 'fish'])('%s', (shell) => {
-  const it = isHere(shell) ? test : test.skip;
-  // One daemon for all of them; each has the session to itself.
-  let rig: Rig;
-  let client: Connection;
-  beforeAll(async () => {
-    rig = await Rig.start();
-    client = await rig.connect();
-  });
-  afterEach(() => client.call('session.kill', { sessions: ['s'], force: true }));
-  afterAll(() => rig[Symbol.asyncDispose]());
+  // sh tells of nothing but what is run in it.
+  if (shell === 'dash') return;
 
   it('a slow rc file is waited for, and a broken one does not matter', async () => {
     const rc = 'sleep 0.3\nexport FROM_RC=yes\nif\n';

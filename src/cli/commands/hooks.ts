@@ -1,7 +1,8 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { nearest } from '../../base/nearest.ts';
+import { onPath } from '../../base/on-path.ts';
 import { AGENTS, fileFor, type HookedAgent, hooksFor } from '../hooks/agents.ts';
 import { changedLines } from '../hooks/changed-lines.ts';
 import { type Hooks, hooksIn, OddShapeError, withHooks, withoutHooks } from '../hooks/entries.ts';
@@ -104,7 +105,7 @@ function understood<Result>(file: string, advice: string, work: () => Result): R
 /** What else a person should know who has installed hooks. */
 function remarksOn(agent: HookedAgent, file: string, text: string | null, isChanged: boolean): string[] {
   const remarks: string[] = [];
-  if (programOf(agent) === null) remarks.push(`There is no "${agent.id}" on PATH.`);
+  if (onPath(agent.id) === null) remarks.push(`There is no "${agent.id}" on PATH.`);
   const off = offBecause(agent, file, text);
   if (off !== null) remarks.push(`They are not called: ${off}.`);
   else if (isChanged && agent.next !== null) remarks.push(agent.next);
@@ -131,7 +132,7 @@ interface State {
 function stateOf(agent: HookedAgent, isProject: boolean): State {
   const hooks = hooksFor(agent);
   const file = fileFor(agent, isProject);
-  const about = { agent: agent.id, name: agent.name, program: programOf(agent), file };
+  const about = { agent: agent.id, name: agent.name, program: onPath(agent.id), file };
   try {
     const { text } = readSettings(file);
     const found = understood(file, 'Mend it and try again.', () => (text === null || text.trim() === '' ? [] : hooksIn(text)));
@@ -192,17 +193,4 @@ function codexConfig(hooks: string): string {
   } catch {
     return '';
   }
-}
-
-function programOf({ id }: HookedAgent): string | null {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder || '.', id);
-    try {
-      accessSync(path, constants.X_OK);
-      if (statSync(path).isFile()) return path;
-    } catch {
-      // Not here.
-    }
-  }
-  return null;
 }

@@ -1,7 +1,6 @@
-import { accessSync, constants } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import type { Log } from '../../base/log.ts';
+import { onPath } from '../../base/on-path.ts';
 import type { LiveSettings, Settings } from '../../config/settings.ts';
 import type { CallResult } from '../../wire/calls.ts';
 import { CHANNELS, type Channel } from '../../wire/notify-calls.ts';
@@ -217,7 +216,7 @@ function desktopCommand(text: string): { argv: string[] } | { missing: string } 
     process.platform === 'darwin'
       ? ['osascript', 'it comes with macOS']
       : ['notify-send', 'Debian and Ubuntu: libnotify-bin, Fedora and Arch: libnotify'];
-  const path = onPath(name!);
+  const path = onPath(name!, process.env.PATH ?? '/usr/bin:/bin');
   if (!path) return { missing: `${name} is not installed (${install})` };
   if (name === 'osascript') {
     const script = ['on run argv', 'display notification (item 1 of argv) with title "ai-session"', 'end run'];
@@ -229,18 +228,4 @@ function desktopCommand(text: string): { argv: string[] } | { missing: string } 
 /** Desktops read a body as markup, and notify-send reads backslashes in it. */
 function asMarkup(text: string): string {
   return text.replaceAll('\\', '/').replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-}
-
-function onPath(name: string): string | null {
-  const paths = (process.env.PATH ?? '/usr/bin:/bin').split(':').map((folder) => join(folder || '/', name));
-  return paths.find((path) => canRun(path)) ?? null;
-}
-
-function canRun(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -12,6 +12,7 @@ import type { Vault } from '../persistence/vault/vault.ts';
 import type { Archive, Archived } from '../session/archive.ts';
 import { writeCursor } from '../session/cursor.ts';
 import { journalPlace } from '../session/journal-place.ts';
+import { leaving } from '../session/refusals.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { runFile, shellLog, tidyShellFolder } from '../session/shell.ts';
@@ -49,6 +50,7 @@ export class Commands implements Subsystem<Calls> {
   /** How each who waits for a result is told that it will not come from here. */
   readonly #asking = new Set<(because: WireError) => void>();
   #leaving: WireError | null = null;
+  readonly #isLeaving = () => this.#leaving !== null;
   #watcher: FSWatcher | null = null;
   /** A command has ended in a shell. */
   readonly onFinished = new Set<(session: Session, command: CommandRecord) => void>();
@@ -60,6 +62,7 @@ export class Commands implements Subsystem<Calls> {
       sessions,
       archive,
       paths,
+      isLeaving: this.#isLeaving,
       textOf: (session, range, maxBytes) => this.#output(foundOf(session), range, maxBytes),
     });
     parts.sessions.onAssembled.add((session) => {
@@ -101,9 +104,7 @@ export class Commands implements Subsystem<Calls> {
 
   /** The daemon ends: whoever waits for a result is told, and asks the next one for it. */
   leave(): void {
-    this.#leaving = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
-    this.#executions.leave();
-    for (const { runner } of this.#followed.values()) runner.leave();
+    this.#leaving = leaving(this.#parts.sessions.isReplaced);
     for (const reject of this.#asking) reject(this.#leaving);
   }
 
@@ -146,8 +147,10 @@ export class Commands implements Subsystem<Calls> {
       known: stored,
       news: (what, command) => this.#tell(session, what, command),
     });
-    const followed = { tracker, runner: new Runner(tracker, this.#parts.paths, stored.commands) };
-    if (this.#leaving) followed.runner.leave();
+    const followed = {
+      tracker,
+      runner: new Runner(tracker, { paths: this.#parts.paths, known: stored.commands, isLeaving: this.#isLeaving }),
+    };
     this.#followed.set(pane.id, followed);
     this.#watch();
     return followed;

@@ -14,6 +14,8 @@ export interface ExecutionsParts {
   sessions: Sessions;
   archive: Archive;
   paths: Paths;
+  /** The daemon ends: what is asked for here is answered, interrupted and put away by the next one. */
+  isLeaving(): boolean;
   /** What a session has printed so far, in so many bytes. */
   textOf(session: Session, range: { pane: string; from: number; to: number }, maxBytes: number): CommandText;
 }
@@ -24,7 +26,6 @@ const NO_LIMIT_MS = 2 ** 31 - 1;
 /** Runs programs in sessions of their own, with no shell around them. */
 export class Executions {
   readonly #parts: ExecutionsParts;
-  #isLeaving = false;
   /** Names of sockets that no holder is to make any more. */
   readonly #taken: string[] = [];
 
@@ -32,25 +33,20 @@ export class Executions {
     this.#parts = parts;
   }
 
-  /** The daemon ends: what is asked for here is answered, interrupted and put away by the next one. */
-  leave(): void {
-    this.#isLeaving = true;
-  }
-
   async run(params: CallInput<'command.exec'>): Promise<CallResult<'command.run'>> {
-    const { sessions, textOf } = this.#parts;
+    const { sessions, isLeaving, textOf } = this.#parts;
     const { timeoutMs, maxBytes, interrupt, resume } = params;
     const session = (resume && this.#known(params)) || (await this.#create(params));
     const { facts, pane } = session;
     await pane.whenEnded(timeoutMs === undefined ? NO_LIMIT_MS : resume ? Math.max(HEARD_MS, timeoutMs) : timeoutMs);
     const isOver = session.isEnded;
-    if (!isOver && interrupt && !this.#isLeaving) await sessions.kill([session], false);
+    if (!isOver && interrupt && !isLeaving()) await sessions.kill([session], false);
     const { state } = pane;
     const exit = state.is === 'ended' ? state.exit : { code: null, signal: null };
     const range = { pane: pane.id, from: 0, to: pane.head };
     const { text, truncated } = textOf(session, range, maxBytes);
     // When the answer has gone out: until then the next daemon can give it. Its output is in the archive: ai-session logs, search.
-    if (isOver) setImmediate(() => this.#isLeaving || sessions.remove(session));
+    if (isOver) setImmediate(() => isLeaving() || sessions.remove(session));
     for (const path of this.#taken.splice(0)) rmSync(path, { force: true });
     const isLost = state.is === 'ended' && state.how === 'lost';
     return {

@@ -65,11 +65,13 @@ export class Runner {
   readonly #left: LeftRun | null;
   #settling: Promise<void> | null = null;
   readonly #atWork = new Map<string, Promise<Outcome>>();
-  #isLeaving = false;
+  readonly #isLeaving: () => boolean;
 
-  constructor(tracker: Tracker, paths: Paths, known: readonly CommandRecord[]) {
+  /** `isLeaving`: the daemon ends, and whatever waits for its turn is asked for again of the next one. */
+  constructor(tracker: Tracker, { paths, known, isLeaving }: { paths: Paths; known: readonly CommandRecord[]; isLeaving(): boolean }) {
     this.#tracker = tracker;
     this.#paths = paths;
+    this.#isLeaving = isLeaving;
     tracker.onBegin = (command) => this.#name(command);
     this.#left = leftRun(paths, tracker.session.pane.id, known);
     if (this.#left) this.#takeUp(this.#left);
@@ -139,11 +141,6 @@ export class Runner {
   /** All sessions have been taken back: from now on a shell at its prompt reads what it was given. */
   settle(): void {
     if (this.#left) void this.#settle(this.#left, 0);
-  }
-
-  /** The daemon ends: whatever waits for its turn is asked for again of the next one. */
-  leave(): void {
-    this.#isLeaving = true;
   }
 
   /** Its text is still there: whether the shell begins it is seen now, as if we had typed it. */
@@ -227,7 +224,7 @@ export class Runner {
       if (inside) return inside;
       throw busy(session.facts.name, null);
     }
-    if (this.#isLeaving) return { status: 'not_started', command: null, because: 'The daemon is stopping.' };
+    if (this.#isLeaving()) return { status: 'not_started', command: null, because: 'The daemon is stopping.' };
     const file = runFile(this.#paths, session.pane.id, options.token);
     try {
       return await this.#type(options, { file, shell, deadline, before: null });
@@ -321,7 +318,7 @@ export class Runner {
     if (!prompt || tracker.running !== running) return null;
     if (deadline !== null && Date.now() >= deadline) return { status: 'not_started', command: null, because: 'The time was over.' };
     const onHostEnded = (then: () => void) => tracker.onChange(() => (tracker.is === 'gone' || tracker.running !== running) && then());
-    if (this.#isLeaving) return { status: 'not_started', command: null, because: 'The daemon is stopping.' };
+    if (this.#isLeaving()) return { status: 'not_started', command: null, because: 'The daemon is stopping.' };
     const file = runFile(this.#paths, pane.id, token);
     try {
       markInside(file);
@@ -330,7 +327,7 @@ export class Runner {
     }
     const { why, from, to } = await typeAt(pane, prompt, { text, deadline, onHostEnded }).finally(() => {
       // When the answer has gone out. Until then, and where it does not go out any more, the next daemon must not type it again.
-      setImmediate(() => this.#isLeaving || removeRunFile(file));
+      setImmediate(() => this.#isLeaving() || removeRunFile(file));
     });
     if (why === 'late' && isInterrupted) pane.write(Buffer.from('\x03'));
     const host = short(running?.text ?? prompt.host);

@@ -14,6 +14,11 @@ export function asRefusal(error: unknown): unknown {
     : error;
 }
 
+/** This daemon ends: `isReplaced` tells whether there will be another one to ask. */
+export function leaving(isReplaced: boolean): WireError {
+  return new WireError('busy', 'The daemon is stopping.', { isReplaced });
+}
+
 /** Nobody of that name; says who was probably meant. */
 export function notFound(target: string, names: readonly string[]): WireError {
   const near = nearest(target, names);

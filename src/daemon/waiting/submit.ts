@@ -81,9 +81,9 @@ function arrived(pane: Pane, limitMs: number): Promise<boolean> {
   });
 }
 
-function shownOn(pane: Pane): Shown {
-  const { rows } = picture(pane.screen);
-  return { rows, cursorRow: pane.screen.cursor.y };
+function shownOn({ screen }: Pane): Shown {
+  screen.settle();
+  return { rows: screen.lines({ from: 0, to: screen.rows - 1 }), cursorRow: screen.cursor.y };
 }
 
 /** Whether it comes true in time, or the program ends. */

@@ -4,6 +4,7 @@ import { WireError } from '../../wire/errors.ts';
 import type { History } from '../history/history.ts';
 import type { Commands } from '../output/commands.ts';
 import { type Cursor, checkCursor, readCursor, writeCursor } from '../session/cursor.ts';
+import { leaving } from '../session/refusals.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Statuses } from '../status/statuses.ts';
@@ -49,7 +50,7 @@ export class Waiting implements Subsystem<WaitCalls> {
 
   /** The daemon leaves: who waits is told from where to go on, and so is who comes now. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#leaving = new WireError('busy', 'The daemon is stopping.', { isReplaced: this.#parts.sessions.isReplaced });
+    this.#leaving = leaving(this.#parts.sessions.isReplaced);
     for (const end of [...this.#atWork]) end(this.#leaving);
   }
 

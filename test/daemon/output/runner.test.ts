@@ -47,7 +47,7 @@ function shell() {
   const daemon = () => {
     const known = file.read();
     const tracker = new Tracker({ session, log: new ShellLog(log, { nonce: NONCE, position: known.position }), file, known, news() {} });
-    const runner = new Runner(tracker, paths, known.commands);
+    const runner = new Runner(tracker, { paths, known: known.commands, isLeaving: () => false });
     const mark = (letter: Mark['letter'], status: number | null = null) => {
       const offset = (pane.head += 10);
       tracker.hearMark({ letter, status, offset, end: offset + 5 });
